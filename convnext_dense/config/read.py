@@ -34,7 +34,15 @@ from ..tasks import point_at as point_at_data
 from ..tasks.bands import RGB_OF_8_BITS, BandOptions, is_asked_for
 from ..tasks.class_choices import set_choice, settle_choice
 from ..tasks.sizes import check_image_size
-from ..tasks.tiles import AS_CONFIGURED, TileOptions, are_asked_for, check_not_both, fit_tiles, seen_in_testing, tile_datasets
+from ..tasks.tiles import (
+    AS_CONFIGURED,
+    TileOptions,
+    are_asked_for,
+    check_not_both,
+    fit_tiles,
+    seen_in_testing,
+    tile_datasets,
+)
 from .file import check_keys, import_modules, read_file
 from .find import find_config
 from .length import schedule_following
@@ -352,7 +360,7 @@ def _set_image_size(
     flag = f'tiles of {size}, by --tile or of the run,' if of_tiles else f'--image-size {size.height} {size.width}'
     for option in options:
         same = next((key for key in sized if key == option or key.startswith(f'{option}.')), None)
-        if same is not None and not same.endswith('.stride'):
+        if same is not None and options[option] is not None and not same.endswith('.stride'):
             raise UserError(f'{flag} and --cfg-options {option}=... both set {same}: leave out one of them')
     return sized
 

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from functools import partial
+from functools import reduce
 from multiprocessing import get_context, parent_process
 from typing import NamedTuple
 
@@ -26,12 +26,14 @@ from ..io.images import ImageValues, image_content, measure_values, open_content
 from ..io.opening import AS_USUAL, OF_ANY_SIZE, Opening, TooManyPixels
 from ..io.rasters import open_raster
 from ..io.value_range import AmbiguousValues, ValueRange
-from ..io.window import central_window
+from ..io.window import Window, central_window
+from ..io.windowed_image import WindowedImage, reads_windows, strips
 from .segmentation.mask_files import count_labels
 from .segmentation.readers import INDEX
 
 CHUNK_SIZE = 16  # images per task of a process or thread
 READERS = 8  # threads that read headers
+READ_BYTES = 1 << 24  # of a file at once
 NOT_IMAGES = {  # first bytes, in lowercase, of other files that may have the name of an image
     b'<!doctype html': 'an HTML page',
     b'<html': 'an HTML page',
@@ -95,6 +97,8 @@ class ImageScan(NamedTuple):
     """True if the fault is that the image has more pixels than the limit."""
     bands: BandValues | None = None
     """The values of all bands as stored, where they are measured instead."""
+    in_windows: bool = False
+    """True if it was read window by window."""
 
 
 ImageAndMask = tuple[str, str | None]
@@ -111,6 +115,7 @@ def scan_images(
     read_mask: ReadMask = INDEX.read,
     opening: Opening = AS_USUAL,
     by_bands: bool = False,
+    in_tiles: bool = False,
 ) -> list[ImageScan]:
     """Decode images and count the labels of their masks.
 
@@ -122,14 +127,18 @@ def scan_images(
         read_mask: reads a mask.
         opening: the page of the image files, and the limit of pixels.
         by_bands: measure the stored values of all bands, rather than what becomes of RGB.
+        in_tiles: images are read window by window where their files allow it, as tiles are, whatever their size.
 
     Raises:
         UserError: if a process dies.
     """
+
+    def scan(pair: ImageAndMask) -> ImageScan:
+        return scan_image(pair, value_range, read_mask, opening, by_bands, in_tiles)
+
     if workers == 1:
-        return [_advanced(advance, scan_image(pair, value_range, read_mask, opening, by_bands)) for pair in pairs]
+        return [_advanced(advance, scan(pair)) for pair in pairs]
     # fork, because a spawned process would have to import the package, and get a copy of the annotations
-    scan = partial(scan_image, value_range=value_range, read_mask=read_mask, opening=opening, by_bands=by_bands)
     pool = ProcessPoolExecutor(workers, get_context('fork'), initializer=_start_worker, initargs=(scan,))
     try:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until the processes have their own handler
@@ -152,9 +161,12 @@ def scan_image(
     read_mask: ReadMask = INDEX.read,
     opening: Opening = AS_USUAL,
     by_bands: bool = False,
+    in_tiles: bool = False,
 ) -> ImageScan:
-    """Decode an image and measure its values, and count the labels of its mask."""
+    """Decode an image and measure its values, and count the labels of its mask; see :func:`scan_images`."""
     path, mask = pair
+    if in_tiles and reads_windows(path, opening):
+        return _scan_windows(path, mask, value_range, read_mask, opening, by_bands)
     try:
         with open(path, 'rb') as file:
             content = file.read()
@@ -177,6 +189,34 @@ def scan_image(
     return ImageScan('', header, digest, len(content), label_counts, values, bands=bands)
 
 
+def _scan_windows(
+    path: str,
+    mask: str | None,
+    value_range: ValueRange | None,
+    read_mask: ReadMask,
+    opening: Opening,
+    by_bands: bool,
+) -> ImageScan:
+    digest = hashlib.blake2b(digest_size=16)
+    with open(path, 'rb') as file:
+        while part := file.read(READ_BYTES):
+            digest.update(part)
+    label_counts = None if mask is None else _count_labels(mask, read_mask)
+    found = ImageScan('', None, digest.digest(), os.stat(path).st_size, label_counts, in_windows=True)
+    header = read_header(path, opening._replace(max_pixels=OF_ANY_SIZE.max_pixels))
+    if isinstance(header, str):
+        return found._replace(fault=header)
+    try:
+        if by_bands:
+            bands = measure_bands(path, opening)
+            return found._replace(header=header._replace(mode=bands.kind), bands=bands)
+        with WindowedImage.open(path, value_range=value_range, opening=opening) as image:
+            return found._replace(header=header, values=image.measure())
+    except UserError as error:
+        fault = str(error).removeprefix(f'bad image {path} (').removesuffix(')')
+        return found._replace(fault=fault, is_ambiguous=isinstance(error, AmbiguousValues))
+
+
 def measure_bands(path: str, opening: Opening = AS_USUAL, tile: ImageSize | None = None) -> BandValues:
     """Measure the values of all bands of an image as stored.
 
@@ -189,8 +229,9 @@ def measure_bands(path: str, opening: Opening = AS_USUAL, tile: ImageSize | None
         UserError: if it can't be read.
     """
     with open_raster(path, *opening) as raster:
-        window = None if tile is None else central_window(raster.size, tile)
-        return BandValues(raster.dtype.name, BandSums.of(raster.read(window), raster.nodata))
+        window = Window.whole(raster.size) if tile is None else central_window(raster.size, tile)
+        sums = (BandSums.of(raster.read(strip), raster.nodata) for strip in strips(window))
+        return BandValues(raster.dtype.name, reduce(BandSums.join, sums))
 
 
 def read_header(path: str, opening: Opening = OF_ANY_SIZE) -> ImageHeader | str:

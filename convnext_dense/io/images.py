@@ -261,6 +261,16 @@ class ImageValues(NamedTuple):
     outside: float
     """Share of the values above or below the range, or NaN, in [0, 1]."""
 
+    def join(self, other: ImageValues, share: float) -> ImageValues:
+        """Return the values of two parts of an image, of which the other one has this share of the pixels."""
+        return self._replace(
+            low=min(self.low, other.low),
+            high=max(self.high, other.high),
+            levels=(min(self.levels[0], other.levels[0]), max(self.levels[1], other.levels[1])),
+            above=self.above + (other.above - self.above) * share,
+            outside=self.outside + (other.outside - self.outside) * share,
+        )
+
 
 def measure_values(image: Image.Image, value_range: ValueRange | None = None) -> ImageValues:
     """Decode an image of a file and measure its values; see :func:`decode`.
@@ -281,10 +291,21 @@ def measure_values(image: Image.Image, value_range: ValueRange | None = None) ->
             return ImageValues('8-bit', low, high, BITS_8, (low, high), 0, 0)
         depth, values, chosen = '8-bit', np.asarray(rgb), value_range
     else:
-        depth = '16-bit' if values.dtype == np.uint16 else 'integer' if values.dtype.kind in 'iu' else 'float'
+        depth = depth_of(values)
         is_scaled = depth == 'integer' and image.format == 'PPM'
         depth = '16-bit' if is_scaled else depth
         chosen = value_range or find_value_range(values, is_scaled)
+    return values_of(values, depth, chosen)
+
+
+def depth_of(values: np.ndarray) -> str:
+    """Return the ``depth`` of stored values; see :class:`ImageValues`."""
+    kinds = {'uint8': '8-bit', 'uint16': '16-bit'}
+    return kinds.get(values.dtype.name, 'integer' if values.dtype.kind in 'iu' else 'float')
+
+
+def values_of(values: np.ndarray, depth: str, chosen: ValueRange) -> ImageValues:
+    """Measure stored values, of which those in a range become the levels from black to white."""
     levels, finite = to_levels(values, chosen), values[np.isfinite(values)]
     above, below = (float(share.mean()) for share in (values > chosen.high, ~(values >= chosen.low)))
     return ImageValues(

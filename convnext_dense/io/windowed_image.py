@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
@@ -15,7 +15,16 @@ from .band_images import as_input, bad_image, check_same_kind
 from .files import read_with_retries
 from .georeference import Georeference
 from .image_size import ImageSize
-from .images import decode, describe_read_error, is_turned, open_file, open_image
+from .images import (
+    ImageValues,
+    decode,
+    depth_of,
+    describe_read_error,
+    is_turned,
+    open_file,
+    open_image,
+    values_of,
+)
 from .opening import AS_USUAL, DEFAULT_MAX_PIXELS, OF_ANY_SIZE, Opening
 from .rasters import Raster, open_raster
 from .rasters.npy import MAGIC, NpyRaster
@@ -26,6 +35,8 @@ from .window import Window
 COLORS = 3
 STARTS_UP_TO = 8
 """Bytes that tell the kind of a file."""
+STRIP_PIXELS, STRIP_ROWS = 4_000_000, 256
+"""Pixels of the parts in which a whole image is measured, and what their number of rows is a multiple of."""
 
 
 class WindowedImage:
@@ -126,6 +137,29 @@ class WindowedImage:
             raise UserError(f'{window} is not inside of the {self.size} pixels of {self.path or "the array"}')
         return np.ascontiguousarray(self._pixels[window.slices])
 
+    def measure(self, window: Window | None = None) -> ImageValues:
+        """Measure the stored values of a window, or of all of the image strip by strip, and what becomes of them.
+
+        Raises:
+            UserError: if it can't be decoded.
+        """
+        window = Window.whole(self.size) if window is None else window
+        found, done = None, 0
+        for strip in strips(window):
+            one = self._measure(strip)
+            done += strip.height
+            found = one if found is None else found.join(one, strip.height / done)
+        assert found is not None
+        return found
+
+    def _measure(self, window: Window) -> ImageValues:
+        if isinstance(self._pixels, np.ndarray):
+            values, chosen = self.read(window), BITS_8
+        else:
+            values = self._pixels.raster.read(window, self._pixels.bands)
+            chosen = self._pixels.value_range or BITS_8
+        return values_of(values, depth_of(values), chosen)
+
     def close(self) -> None:
         """Close the file."""
         if not isinstance(self._pixels, np.ndarray):
@@ -138,6 +172,13 @@ class WindowedImage:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def strips(window: Window) -> Iterator[Window]:
+    """Yield parts of a window from top to bottom, of a number of pixels that memory takes easily."""
+    rows = max(STRIP_PIXELS // window.width // STRIP_ROWS, 1) * STRIP_ROWS
+    for top in range(window.top, window.bottom, rows):
+        yield Window(top, window.left, min(rows, window.bottom - top), window.width)
 
 
 def describe_other_size(path: str, size: ImageSize, expected: ImageSize) -> str:
@@ -161,6 +202,16 @@ def decodes_whole(path: str | Path, opening: Opening = AS_USUAL) -> bool:
                 return True
     except Exception:  # reported or skipped when it is read, or a format of GDAL's
         return False
+
+
+def reads_windows(path: str | Path, opening: Opening = AS_USUAL) -> bool:
+    """Check by its header whether windows of an image are read from its file; False if it can't be opened."""
+    try:
+        with open(path, 'rb') as file:
+            starts = file.read(STARTS_UP_TO).startswith((*STARTS, MAGIC))
+    except OSError:
+        return False
+    return starts and not decodes_whole(path, opening)
 
 
 class _Windows(NamedTuple):

@@ -187,6 +187,7 @@ class TaskData(ABC):
         read = ('train_dataloader', 'val_dataloader' if cfg.val_dataloader is not None else 'test_dataloader')
         data.value_range, data.opening = self.value_range(cfg, read), self.opening(cfg, read)
         data.bands = bands_of(cfg)
+        data.in_tiles = cfg.get('tiles') is not None
         if 'train' not in present:
             fix = 'add some to train; test needs none'
             data.findings.append(Finding(PROBLEM, 'train', 'no data for this split, so that no run can train', fix))

@@ -11,11 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from convnext_dense.data.image_scan import ImageHeader, read_header, read_headers, scan_images
 from convnext_dense.errors import UserError
 from convnext_dense.io.image_size import ImageSize
+from convnext_dense.io.opening import Opening
+from convnext_dense.io.value_range import ValueRange
 
 
 @pytest.fixture
@@ -31,6 +34,31 @@ def test_scans_come_in_order(images, workers):
     scans = scan_images(images, workers)
     assert [scan.header.size for scan in scans] == [(8, 8 + i) for i in range(40)]
     assert len({scan.digest for scan in scans}) == 40
+
+
+@pytest.fixture
+def tiff(tmp_path) -> str:
+    array = np.random.default_rng(0).integers(0, 4096, (70, 90, 3), np.int16)
+    tifffile.imwrite(tmp_path / 'a.tif', array, photometric='rgb', tile=(16, 32))
+    return str(tmp_path / 'a.tif')
+
+
+@pytest.mark.parametrize('settings', [dict(value_range=ValueRange(0, 4000)), dict(by_bands=True)])
+def test_an_image_that_is_read_by_tiles_is_scanned_so_whatever_its_size(tiff, settings):
+    (whole,) = scan_images([(tiff, None)], 1, **settings)
+    (scan,) = scan_images([(tiff, None)], 1, **settings, in_tiles=True, opening=Opening(max_pixels=6000))
+    assert scan.in_windows and not whole.in_windows
+    assert str(scan._replace(in_windows=False)) == str(whole)
+    (refused,) = scan_images([(tiff, None)], 1, **settings, opening=Opening(max_pixels=6000))
+    assert refused.is_too_large
+
+
+def test_values_without_a_range_are_found_where_tiles_are_read(tiff):
+    tifffile.imwrite(tiff, np.full((70, 90, 3), 200, np.int16), photometric='rgb', tile=(16, 32))
+    (whole,) = scan_images([(tiff, None)], 1)
+    assert not whole.fault  # the whole image tells it
+    (scan,) = scan_images([(tiff, None)], 1, in_tiles=True)
+    assert scan.is_ambiguous and scan.fault.startswith('its values are int16, of which windows are read: say which')
 
 
 def test_a_header_says_what_decoding_says(images):

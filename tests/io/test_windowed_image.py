@@ -13,8 +13,9 @@ from convnext_dense.io import windowed_image
 from convnext_dense.io.band_choice import BandInput
 from convnext_dense.io.georeference import PIXEL_SCALE, TIEPOINTS
 from convnext_dense.io.image_size import ImageSize
+from convnext_dense.io.images import measure_values, open_image
 from convnext_dense.io.opening import Opening
-from convnext_dense.io.value_range import ValueRange
+from convnext_dense.io.value_range import BITS_8, ValueRange
 from convnext_dense.io.window import Window
 from convnext_dense.io.windowed_image import WindowedImage
 
@@ -205,3 +206,21 @@ def test_bad_images_are_named(name, message, tmp_path):
     expected = ImageSize(70, 91) if name == 'size.png' else None
     with pytest.raises(UserError, match=re.escape(f'bad image {tmp_path / name} ({message}')):
         WindowedImage.open(tmp_path / name, expected=expected)
+
+
+@pytest.mark.parametrize(('kind', 'value_range'), [('u1', None), ('u2', RANGE), ('i2', RANGE), ('f4', RANGE)])
+def test_values_are_those_of_the_whole_image(tmp_path, monkeypatch, kind, value_range):
+    file = tiff(tmp_path / 'a.tif', kind)
+    monkeypatch.setattr(windowed_image, 'STRIP_PIXELS', 2000)
+    monkeypatch.setattr(windowed_image, 'STRIP_ROWS', 16)
+    with open_image(file) as image:
+        expected = measure_values(image, value_range)
+    with WindowedImage.open(file, value_range=value_range) as image:
+        found, part = image.measure(), image.measure(Window(0, 0, 16, 16))
+    assert (found.depth, found.levels, found.black_to_white) == (
+        expected.depth,
+        expected.levels,
+        value_range or BITS_8,
+    )
+    assert found[1:3] + found[5:] == pytest.approx(expected[1:3] + expected[5:])
+    assert part.low >= found.low and part != found

@@ -59,9 +59,7 @@ def test_recipes_whose_crops_are_not_the_resized_size_do_too(size, data, resized
     assert [step.scale for step in cfg.test_dataloader.dataset.pipeline if 'scale' in step] == [resized]
     assert seen_in_training(cfg).crop == min(size)  # a tile
     plain = read(SEGMENTOR, data=data)
-    in_training = [
-        seen_in_training(one).scales[0][0] / seen_in_testing(one).scales[0][0] for one in (plain, cfg)
-    ]
+    in_training = [seen_in_training(one).scales[0][0] / seen_in_testing(one).scales[0][0] for one in (plain, cfg)]
     assert in_training[0] == pytest.approx(in_training[1], rel=0.01)
     before = read(SEGMENTOR, size, data=data, of_run=lambda cfg: None)
     assert read(SEGMENTOR, data=data, of_run=lambda one: tiles_of_run(before)).to_dict() == before.to_dict()
@@ -94,6 +92,10 @@ def test_a_config_can_state_them_with_its_own_sizes():
     assert tiles_of(cfg) == TileSettings(ImageSize(640, 640), least_visible=0.5)
     assert seen_in_testing(cfg).factor(ImageSize(3000, 3000)) == 0.8  # 512 of 640
     assert 'shrunk 1.25 times' in describe_tiles(cfg)
+
+
+def test_a_loader_may_be_left_out():
+    assert read(SEGMENTOR, (320, 320), {'val_dataloader': None, 'val_evaluator': None, 'val_cfg': None}).tiles
 
 
 def test_without_tiles_nothing_changes():

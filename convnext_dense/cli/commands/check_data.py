@@ -133,7 +133,7 @@ def check_and_print(cfg: Config, name: str, workers: int | None = None, skip: bo
     tiles = tiles_of(cfg)
     for split, scans in zip(data.splits, checked.scans, strict=True):
         sizes = [scan.header.upright_size for scan in scans if scan.header]
-        if tiles is not None:
+        if tiles is not None and sizes:
             checked.findings.append(count_tiles(split.name, sizes, tiles))
         if split.name == 'train' and not task.takes_squares:  # enlarging is usual in classification
             if tiles is None:

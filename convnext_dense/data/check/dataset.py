@@ -53,6 +53,7 @@ def check_dataset(
             data.read_mask,
             data.opening,
             by_bands=data.bands is not None,
+            in_tiles=data.in_tiles,
         )
         scans.append(of_split)
         counts.append(count_classes(data, split, of_split))

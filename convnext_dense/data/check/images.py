@@ -60,7 +60,7 @@ def find_unsuitable_images(
             note(unusable, message, fix, path, detail)
         if min(size) < TOTAL_STRIDE:
             note(WARNING, f'with a side of less than {TOTAL_STRIDE} pixels', 'remove them', path, size)
-        if size.height * size.width > MOST_PIXELS:
+        if size.height * size.width > MOST_PIXELS and not scan.in_windows:
             fix = 'they are slow to decode: make them smaller, or save them as TIFF in tiles and take --tile'
             note(WARNING, f'of more than {MOST_PIXELS / 1e6:.0f} million pixels', fix, path, size)
         if header.orientation > 1:

@@ -89,6 +89,8 @@ class DatasetRecords(ABC):
     """The bands that are taken as stored; None for RGB of 8 bits."""
     opening: Opening = AS_USUAL
     """The page of the image files, and the limit of pixels."""
+    in_tiles: bool = False
+    """Whether images are read by tiles."""
 
     unit: ClassVar[str]
     """Unit of the counts for each class: ``'images'``, ``'annotations'`` or ``'pixels'``."""

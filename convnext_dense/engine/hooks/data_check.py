@@ -10,7 +10,6 @@ import numpy as np
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from PIL import Image
 
 from ...compat.mmengine_private_names import normalizes
 from ...counting import counted
@@ -238,8 +237,7 @@ def measure_some(dataset: Any) -> list[tuple[str, ImageValues]]:
         try:
             if tile is not None:  # of images that may be too large to be decoded, a part, with the levels that it gets
                 with dataset.open_whole(dataset.image_info(index)) as windows:
-                    levels = windows.read(central_window(windows.size, tile))
-                measured.append((path, measure_values(Image.fromarray(levels))))
+                    measured.append((path, windows.measure(central_window(windows.size, tile))))
                 continue
             with open_image(path, opening=getattr(dataset, 'opening', AS_USUAL)) as image:
                 measured.append((path, measure_values(image, getattr(dataset, 'value_range', None))))
