@@ -25,7 +25,7 @@ from ..io.images import (
 from ..io.opening import AS_USUAL, Opening, as_opening
 from ..io.value_range import ValueRange, as_value_range
 from ..io.window import Window
-from ..io.windowed_image import WindowedImage, describe_other_size
+from ..io.windowed_image import WindowedImage, decodes_whole, describe_other_size
 from ..registry import FUNCTIONS, TRANSFORMS
 from ..tiling.settings import TileSettings
 from . import band_transforms  # noqa: F401 - registers them
@@ -76,9 +76,13 @@ class DenseDataset:
         """Say which tiles are used, and which images are decoded as a whole for each; see :mod:`.tiles`."""
         assert self.tiles is not None
         report_tiles(name, self.images, table, self.tiles, more, why_no_empty)
-        infos = (self.image_info(index) for index in range(self.images))
-        sizes = ((info['img_path'], ImageSize(*info['image_size'])) for info in infos)
-        report_whole_decoding(name, sizes, self.opening)
+        infos = [self.image_info(index) for index in range(self.images)]
+        images = ((info['img_path'], ImageSize(*info['image_size'])) for info in infos)
+        report_whole_decoding(name, images, lambda path: decodes_whole(path, self.opening))
+        self.report_masks(name, infos)
+
+    def report_masks(self, name: str, infos: Sequence[dict]) -> None:  # noqa: B027 - most have none
+        """Say which masks are decoded as a whole for each tile."""
 
     def find_tiles(self) -> TileTable:
         """Find the tiles of training, and say which are used."""

@@ -13,9 +13,7 @@ from mmengine.logging import print_log
 from ..counting import counted
 from ..errors import UserError
 from ..io.image_size import ImageSize
-from ..io.opening import Opening
 from ..io.window import Window
-from ..io.windowed_image import decodes_whole
 from ..tiling.settings import TileSettings
 from .text import count_of, shortened
 
@@ -25,6 +23,9 @@ LARGE_IMAGE = 50_000_000
 """Pixels from which it is said that an image is decoded as a whole for each tile."""
 MAX_OPENED = 64
 """Number of images, the largest ones, whose files are opened to find out."""
+
+TILED_TIFF = 'save them as TIFF in tiles, such as by tifffile.imwrite(file, array, tile=(256, 256))'
+SMALLER = 'cut images and masks into smaller ones'
 
 T = TypeVar('T')
 
@@ -168,19 +169,26 @@ def report_tiles(
     print_log(f'{name}: {what}, of which {len(table.shown):,} {show} something, {empty}{more}', 'current')
 
 
-def report_whole_decoding(name: str, images: Iterable[tuple[str, ImageSize]], opening: Opening) -> None:
-    """Say in one line if large images are decoded as a whole for each tile, which takes seconds for each.
+def report_whole_decoding(
+    name: str,
+    files: Iterable[tuple[str, ImageSize]],
+    is_whole: Callable[[str], bool],
+    kind: str = 'image',
+    fix: str = TILED_TIFF,
+) -> None:
+    """Say in one line if large images or masks are decoded as a whole for each tile, which takes seconds for each.
 
     Args:
         name: the data set's.
-        images: path and size of each.
-        opening: how the files are opened.
+        files: path and size of each.
+        is_whole: tells of a path whether it is.
+        kind: what they are, ``'image'`` or ``'mask'``.
+        fix: what to do about it.
     """
-    large = [(size.height * size.width, path) for path, size in images if size.height * size.width > LARGE_IMAGE]
+    large = [(size.height * size.width, path) for path, size in files if size.height * size.width > LARGE_IMAGE]
     paths = [path for _, path in sorted(large, key=lambda one: -one[0])][:MAX_OPENED]
-    found = [os.path.basename(path) for path in paths if decodes_whole(path, opening)]
+    found = [os.path.basename(path) for path in paths if is_whole(path)]
     if found:
-        large_ones = f'{count_of(found, "large image")} {"is" if len(found) == 1 else "are"}'
-        whole = f'{large_ones} decoded as a whole for each tile, which is slow'
-        fix = 'save them as TIFF in tiles, such as by tifffile.imwrite(file, array, tile=(256, 256))'
+        large_ones = f'{count_of(found, f"large {kind}")} {"is" if len(found) == 1 else "are"}'
+        whole = f'{large_ones} decoded as a whole for each tile, which is slow and takes memory'
         print_log(f'{name}: {whole}: {shortened(found, 3)}: {fix}', 'current', logging.WARNING)

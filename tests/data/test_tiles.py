@@ -19,8 +19,8 @@ from convnext_dense.data.tiles import (
 )
 from convnext_dense.errors import UserError
 from convnext_dense.io.image_size import ImageSize
-from convnext_dense.io.opening import AS_USUAL
 from convnext_dense.io.window import Window
+from convnext_dense.io.windowed_image import decodes_whole
 from convnext_dense.tiling.grid import tile_windows
 from convnext_dense.tiling.settings import TileSettings
 
@@ -114,14 +114,14 @@ def test_large_images_that_are_decoded_for_each_tile_are_named(tmp_path, monkeyp
     tifffile.imwrite(tmp_path / 'one_strip.tif', pixels, photometric='rgb', rowsperstrip=100, compression='deflate')
     names = ('a.png', 'tiles.tif', 'one_strip.tif', 'absent.png')
     images = [(str(tmp_path / name), SIZE) for name in names]
-    report_whole_decoding('train', images, AS_USUAL)
+    report_whole_decoding('train', images, decodes_whole)
     assert not said
     monkeypatch.setattr(tiles, 'LARGE_IMAGE', 12_999)
-    report_whole_decoding('train', images, AS_USUAL)
+    report_whole_decoding('train', images, decodes_whole)
     assert said == [
         (
             logging.WARNING,
-            'train: 2 large images are decoded as a whole for each tile, which is slow: a.png, one_strip.tif: '
+            'train: 2 large images are decoded as a whole for each tile, which is slow and takes memory: a.png, one_strip.tif: '
             'save them as TIFF in tiles, such as by tifffile.imwrite(file, array, tile=(256, 256))',
         )
     ]

@@ -30,7 +30,7 @@ from ..dense import BadImage, DenseDataset
 from ..formats.faults import describe_faults
 from ..subset import Split
 from ..text import count_of, shortened
-from ..tiles import Tile, TileTable
+from ..tiles import SMALLER, Tile, TileTable, report_whole_decoding
 from . import transforms as transforms  # registers them: configs name this module alone
 from .files import PanopticFiles
 from .join import join_classes
@@ -203,6 +203,10 @@ class PanopticDataset(DenseDataset, BaseDataset):
         found, line, self.ignore_regions = find_tiles(truths, self._scans, self.tiles)
         self.report_tiles(self.name, found, line)
         return found
+
+    def report_masks(self, name: str, infos: Sequence[dict]) -> None:
+        masks = ((info['panoptic']['segments_file'], ImageSize(*info['image_size'])) for info in infos)
+        report_whole_decoding(name, masks, lambda mask: True, 'mask', SMALLER)
 
     def tile_content(self, tile: Tile, info: dict, reach: Window) -> Callable[[Window], dict | None]:
         assert self.tiles is not None

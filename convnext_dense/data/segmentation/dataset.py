@@ -28,7 +28,7 @@ from ..formats.faults import describe_faults
 from ..image_files import describe_left_out
 from ..subset import Split
 from ..text import shortened
-from ..tiles import Tile, TileTable
+from ..tiles import SMALLER, TILED_TIFF, Tile, TileTable, report_whole_decoding
 from . import transforms as transforms  # registers them: configs name this module alone
 from .find import find_masks_and_remarks, images_folder
 from .join import describe_pixels, join_labels
@@ -219,6 +219,11 @@ class MaskFolder(DenseDataset, BaseDataset):
         found, line, self._classes_in_tiles = find_tiles(sizes, counts, self.tiles, self._common)
         self.report_tiles(self.split, found, line)
         return found
+
+    def report_masks(self, name: str, infos: Sequence[dict]) -> None:
+        masks = ((info['seg_map_path'], ImageSize(*info['image_size'])) for info in infos)
+        fix = TILED_TIFF if type(self.reader).reads_windows is MaskReader.reads_windows else SMALLER
+        report_whole_decoding(name, masks, lambda mask: not self.reader.reads_windows(mask), 'mask', fix)
 
     def tile_content(self, tile: Tile, info: dict, reach: Window) -> Callable[[Window], dict | None]:
         labels = self.reader.read(info['seg_map_path'], retry_missing=True, window=reach)

@@ -141,3 +141,16 @@ def test_nothing_but_one_class_is_refused(root):
         for mask in (root / 'annotations/training').glob('0.*'):
             save(mask, labels)
         build(root, indices=1)
+
+
+def test_large_masks_that_are_decoded_for_each_tile_are_named(root, monkeypatch):
+    said = []
+    monkeypatch.setattr('convnext_dense.data.tiles.print_log', lambda line, *_: said.append(line))
+    monkeypatch.setattr('convnext_dense.data.tiles.LARGE_IMAGE', 1000)
+    build(root)
+    lines = [line for line in said if 'decoded as a whole' in line]
+    if (root / 'annotations/training/0.tif').exists():
+        assert not lines
+    else:
+        what = '2 large masks are decoded as a whole for each tile, which is slow and takes memory: 0.png, 1.png: save'
+        assert len(lines) == 2 and lines[1].startswith(f'training: {what} them as TIFF in tiles')
