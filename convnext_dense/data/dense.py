@@ -81,7 +81,7 @@ class DenseDataset:
         report_whole_decoding(name, images, lambda path: decodes_whole(path, self.opening))
         self.report_masks(name, infos)
 
-    def report_masks(self, name: str, infos: Sequence[dict]) -> None:  # noqa: B027 - most have none
+    def report_masks(self, name: str, infos: Sequence[dict]) -> None:
         """Say which masks are decoded as a whole for each tile."""
 
     def find_tiles(self) -> TileTable:

@@ -121,7 +121,7 @@ def test_large_images_that_are_decoded_for_each_tile_are_named(tmp_path, monkeyp
     assert said == [
         (
             logging.WARNING,
-            'train: 2 large images are decoded as a whole for each tile, which is slow and takes memory: a.png, one_strip.tif: '
-            'save them as TIFF in tiles, such as by tifffile.imwrite(file, array, tile=(256, 256))',
+            'train: 2 large images are decoded as a whole for each tile, which is slow and takes memory: a.png, '
+            'one_strip.tif: save them as TIFF in tiles, such as by tifffile.imwrite(file, array, tile=(256, 256))',
         )
     ]

@@ -199,8 +199,13 @@ class PanopticDataset(DenseDataset, BaseDataset):
         for info in self.data_list:
             info['image_size'] = (info['height'], info['width'])
         truths = [info['panoptic'] for info in self.data_list]
-        self._scans = scan_segments(truths, self.tiles)
-        found, line, self.ignore_regions = find_tiles(truths, self._scans, self.tiles)
+        scans = scan_segments(truths, self.tiles, skips_bad=self.on_bad_image == 'skip')
+        bad = [info['img_path'] for info, scan in zip(self.data_list, scans, strict=True) if scan is None]
+        if bad:
+            what = f'{count_of(bad, "image")} left out whose segments are unreadable or do not fit the file'
+            print_log(f'{self.name}: {what}: {shortened(bad, 3)}', 'current', logging.WARNING)
+        found, line, self.ignore_regions = find_tiles(truths, scans, self.tiles)
+        self._scans = {index: scan for index, scan in enumerate(scans) if scan is not None}
         self.report_tiles(self.name, found, line)
         return found
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...counting import counted
+from ...errors import UserError
 from ...io.image_size import ImageSize
 from ...io.panoptic import VOID, PanopticTruth, Segments, check_known, check_segments_size, known_ids, read_segment_ids
 from ...io.window import Window
@@ -35,38 +36,53 @@ class TiledSegments(NamedTuple):
     """Ids of the segments with a pixel in each tile."""
 
 
-def scan_segments(truths: Sequence[PanopticTruth], settings: TileSettings) -> list[TiledSegments]:
+def scan_segments(
+    truths: Sequence[PanopticTruth], settings: TileSettings, skips_bad: bool = False
+) -> list[TiledSegments | None]:
     """Find the segments in the tiles of images, or take what was found before if nothing has changed since.
 
     Args:
         truths: the ground truth of the images, with their ``size``.
         settings: size and overlap of the tiles.
+        skips_bad: there is None of a file that can't be read or does not fit its annotations.
 
     Raises:
-        UserError: if a file can't be read or does not fit its annotations.
+        UserError: for such a file otherwise.
     """
     files = [truth['segments_file'] for truth in truths]
     tiles = (tuple(settings.size), settings.overlap)
 
     def scan() -> list[Any]:
         with ThreadPoolExecutor() as pool:
-            return list(pool.map(lambda truth: _scan(truth, settings), truths))
+            return list(pool.map(lambda truth: _scan(truth, settings, skips_bad), truths))
 
     file = cache_file('tiles', files[0], f'panoptic {tiles} {len(files)}')
     listed = [
         (sorted(s['id'] for s in truth['segments']), sorted(truth.get('replaced', {}).items())) for truth in truths
     ]
-    found = scan_once(file, files_digest(files, SCAN_VERSION, tiles, listed), scan, 'PNG files')
-    return [TiledSegments({number: (x1, y1, x2, y2) for number, x1, y1, x2, y2 in boxes}, ids) for boxes, ids in found]
+    state = files_digest(files, SCAN_VERSION, tiles, listed)
+    found = scan_once(file, state, scan, 'PNG files', is_lasting=lambda scans: None not in scans)
+    return [None if one is None else _of_scan(*one) for one in found]
 
 
-def _scan(truth: PanopticTruth, settings: TileSettings) -> tuple[list[list[int]], list[list[int]]]:
+def _of_scan(boxes: list[list[int]], tiles: list[list[int]]) -> TiledSegments:
+    return TiledSegments({number: (x1, y1, x2, y2) for number, x1, y1, x2, y2 in boxes}, tiles)
+
+
+def _scan(
+    truth: PanopticTruth, settings: TileSettings, skips_bad: bool
+) -> tuple[list[list[int]], list[list[int]]] | None:
     path, replaced = truth['segments_file'], truth.get('replaced', {})
-    ids = read_segment_ids(path)
-    check_segments_size(truth, ids)
-    boxes = boxes_of(ids)
-    unknown = boxes.keys() - known_ids(truth)
-    check_known(truth, {number: int((ids == number).sum()) for number in unknown})
+    try:
+        ids = read_segment_ids(path)
+        check_segments_size(truth, ids)
+        boxes = boxes_of(ids)
+        unknown = boxes.keys() - known_ids(truth)
+        check_known(truth, {number: int((ids == number).sum()) for number in unknown})
+    except UserError:
+        if not skips_bad:
+            raise
+        return None
     joined: dict[int, Box] = {}
     for number, box in boxes.items():
         own = replaced.get(number, number)
@@ -141,7 +157,7 @@ def find_shown(
 
 
 def find_tiles(
-    truths: Sequence[PanopticTruth], scans: Sequence[TiledSegments], settings: TileSettings
+    truths: Sequence[PanopticTruth], scans: Sequence[TiledSegments | None], settings: TileSettings
 ) -> tuple[TileTable, str, int]:
     """Find the tiles with a thing that is visible enough.
 
@@ -154,6 +170,8 @@ def find_tiles(
     learned: set[tuple[int, int]] = set()
     times = unlabeled = 0
     for image, (truth, scan) in enumerate(zip(truths, scans, strict=True)):
+        if scan is None:
+            continue
         windows = tile_windows(ImageSize(*truth['size']), settings.size, settings.overlap)
         for window, ids in zip(windows, scan.tiles, strict=True):
             found = find_shown(truth, ids, scan.boxes, window, settings.least_visible)

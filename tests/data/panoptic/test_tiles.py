@@ -136,3 +136,22 @@ def test_evaluation_is_on_whole_images_and_faults_are_named(root):
     save(root / 'segments/1.png', as_colors(np.where(draw() == DOG, 99, draw())))
     with pytest.raises(UserError, match=r'bad mask .*1.png \(with segments that the JSON file lacks: 80 pixels of 99'):
         build(root)
+
+
+def test_images_whose_segments_are_bad_are_left_out_where_bad_images_are_skipped(root, monkeypatch):
+    lines = []
+    monkeypatch.setattr('convnext_dense.data.panoptic.dataset.print_log', lambda line, *_: lines.append(line))
+    content = json.loads((root / 'train.json').read_text())
+    for kind in ('images', 'segments'):
+        (root / kind / '0.png').write_bytes((root / kind / '1.png').read_bytes())
+    content['images'].insert(0, {**content['images'][0], 'id': 0, 'file_name': '0.png'})
+    content['annotations'].insert(0, {**content['annotations'][0], 'image_id': 0, 'file_name': '0.png'})
+    (root / 'train.json').write_text(json.dumps(content))
+    whole = build(root)
+    save(root / 'segments/0.png', as_colors(np.where(draw() == DOG, 99, draw())))
+    dataset = build(root, on_bad_image='skip')
+    assert set(dataset.tile_table.shown[:, 0].tolist()) == {1} and len(dataset) == len(whole) / 2
+    assert lines[-1].startswith('train: 1 image left out whose segments are unreadable or do not fit the file: ')
+    assert dataset[0, 0]['img_path'].endswith('1.png')
+    for index in range(len(dataset)):
+        dataset.get_cat_ids(index)
