@@ -75,8 +75,8 @@ class DenseDataset:
     def report_tiles(self, name: str, table: TileTable, more: str = '', why_no_empty: str = '') -> None:
         """Say which tiles are used, and which images are decoded as a whole for each; see :mod:`.tiles`."""
         assert self.tiles is not None
-        report_tiles(name, self.images, table, self.tiles, more, why_no_empty)
-        infos = (self.image_info(index) for index in range(self.images))
+        report_tiles(name, self.image_count, table, self.tiles, more, why_no_empty)
+        infos = (self.image_info(index) for index in range(self.image_count))
         sizes = ((info['img_path'], ImageSize(*info['image_size'])) for info in infos)
         report_whole_decoding(name, sizes, self.opening)
 
@@ -103,13 +103,12 @@ class DenseDataset:
         return {}
 
     @property
-    def images(self) -> int:
-        """Number of images; the length is that of the tiles if it is trained on tiles."""
+    def image_count(self) -> int:
+        """Number of images, where the length may be the number of tiles."""
         return super().__len__()  # type: ignore[misc]
 
     def __len__(self) -> int:
-        images = self.images
-        return images if self.tile_table is None else len(self.tile_table)
+        return self.image_count if self.tile_table is None else len(self.tile_table)
 
     def image_info(self, index: int) -> dict:
         """Return the annotations of an image by its own index, also where samples are tiles."""
