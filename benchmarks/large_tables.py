@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from convnext_dense.samples import LARGE_SAMPLES, SAMPLE
+from convnext_dense.sample_data.names import LARGE_SAMPLES, SAMPLE
 
 HERE = Path(__file__).parent
 

@@ -48,7 +48,7 @@ from ..weights.loading import load_full_model
 from ..weights.preprocessing import describe_difference
 from ..weights.reader import read_checkpoint
 from .fingerprint import describe_file, hash_settings, hash_weights
-from .reading import ImageLike, read_bands, read_colors
+from .read_images import ImageLike, read_bands, read_colors
 
 DRAWN_SIDE = 4096
 """Pixels of the longer side of drawings of images that are predicted in tiles, at most."""

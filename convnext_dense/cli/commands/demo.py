@@ -22,7 +22,7 @@ from ...errors import UserError
 from ...inference.files import IMAGES, RESULTS, find_inputs, is_video, name_outputs
 from ...inference.image_ids import number_images, read_image_ids
 from ...inference.predictor import Predictor, load
-from ...inference.reading import ImageLike
+from ...inference.read_images import ImageLike
 from ...io.coco_format import CocoImage
 from ...io.files import atomic_write
 from ...io.geojson import crs_of, import_gdal

@@ -13,7 +13,7 @@ from ...io.image_size import ImageSize
 from ...io.window import Window
 from ...tiling.grid import TileAxis
 from ...tiling.settings import TileSettings
-from ..packed import PackedList
+from ..packed_list import PackedList
 from ..tiles import TileTable
 from .mask_crops import crop_mask, crop_polygons
 from .selection import MIN_BOX_SIDE

@@ -15,12 +15,12 @@ from PIL import Image
 from ...compat.mmengine_private_names import normalizes
 from ...counting import counted
 from ...data.check.bands import FAR_FROM, find_lost_spread
-from ...data.check.large import ObjectSize, find_small, object_sizes
 from ...data.check.records import NOTE
+from ...data.check.small_objects import ObjectSize, find_small, object_sizes
 from ...data.check.values import find_enlarged, find_value_faults
 from ...data.foreign import classes_of, count_images, different_class, innermost
 from ...data.image_scan import ImageHeader, measure_bands, read_header
-from ...data.seen import UNKNOWN, Seen
+from ...data.seen_sizes import UNKNOWN, SeenSizes
 from ...data.text import shortened
 from ...errors import UserError
 from ...io.band_choice import check_exist
@@ -55,7 +55,7 @@ class DataCheck(Hook):
             is ambiguous, unless the run skips bad images.
     """
 
-    def __init__(self, side: float | None = None, square: bool = False, seen: Seen = UNKNOWN) -> None:
+    def __init__(self, side: float | None = None, square: bool = False, seen: SeenSizes = UNKNOWN) -> None:
         self.side, self.square, self.seen = side, square, seen
 
     def before_train(self, runner: Runner) -> None:

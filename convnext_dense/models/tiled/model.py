@@ -21,8 +21,8 @@ from ...tiling.objects import Objects, merge_tiles, merge_with_whole
 from ...tiling.segments import TileSegments, merge_segments
 from ...tiling.settings import TileSettings
 from ..network_input import pack_image
-from .ahead import ReadAhead
 from .convert import shrunk_objects, tile_objects, tile_segments
+from .read_ahead import ReadAhead
 from .scores import class_scores, count_classes, keeping_scores
 
 Advance = Callable[[int], object]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from ..io.image_size import ImageSize
 
 
-class Seen(NamedTuple):
+class SeenSizes(NamedTuple):
     """How large a network sees images: the sizes that they are resized to fit into, and the tiles before that.
 
     A crop that follows cuts images without changing the size of what they show.
@@ -40,5 +40,5 @@ class Seen(NamedTuple):
         return sum(min(inner / short, outer / long) for inner, outer in self.scales) / len(self.scales)
 
 
-UNKNOWN = Seen()
+UNKNOWN = SeenSizes()
 """Nothing is known of the sizes."""
