@@ -14,9 +14,9 @@ from ..io.image_size import ImageSize
 from ..io.rasters import open_raster
 from ..io.shrunk_image import sample, shrink_factor
 from ..io.window import Window
-from ..tiling.polygons import write_polygons
 from .drawing import draw_label_map
 from .label_map import Read, SegmentationEntry, class_areas, count_labels, unlabeled
+from .polygons import write_file_polygons
 from .result import Result
 from .writing import image_to_draw_on, save_drawing
 
@@ -76,4 +76,4 @@ class LabelMapFile(Result):
         return class_areas(self.path, self.size, self.counts, self.names, self.first_label)
 
     def save_polygons(self, out: Path, georeference: Georeference) -> int:
-        return write_polygons(self.file, out, self.names, self.first_label)
+        return write_file_polygons(self.file, out, self.names, self.first_label)

@@ -16,8 +16,8 @@ from ..io.image_size import ImageSize
 from ..io.panoptic import VOID, Segments, colors_of_ids, id_of_color
 from ..io.shrunk_image import sample, shrink_factor
 from .drawing import draw_segments, segment_colors, tags_fit
-from .geojson import write_regions
 from .label_map import strips
+from .polygons import write_regions
 from .result import Result, import_supervision
 from .segmentation import LEGEND_ROWS
 from .text import drawable_names

@@ -16,8 +16,8 @@ from ..io.images import UNLABELED
 from ..io.mask_box import box_around
 from ..io.shrunk_image import sample, shrink_factor
 from .drawing import draw_label_map
-from .geojson import write_label_polygons
 from .label_map import SegmentationEntry, class_areas, count_labels, unlabeled
+from .polygons import write_label_polygons
 from .result import Result, import_supervision
 from .writing import image_to_draw_on, save_drawing, save_image
 
