@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from ..errors import UserError
+from ..errors import BadImage, UserError
 from ..io.band_choice import ALL, BandInput, as_bands
 from ..io.band_images import ShownBands, bad_image, read_input
 from ..io.image_size import ImageSize
@@ -34,10 +34,6 @@ from .tiles import Tile, TileTable, draw_content, reach_of, report_tiles, report
 
 NOT_READ: Final = 'not read'
 """The ``inputs`` of an image that is evaluated by tiles, whose windows are read as they are needed."""
-
-
-class BadImage(UserError):
-    """Error for an image that can't be used."""
 
 
 class DenseDataset:

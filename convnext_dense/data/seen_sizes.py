@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..io.image_size import ImageSize
+from ..io.window import tile_size
 
 
 class SeenSizes(NamedTuple):
@@ -30,7 +31,7 @@ class SeenSizes(NamedTuple):
 
     def cut(self, size: ImageSize) -> ImageSize:
         """Return the size of a tile of an image of this size, or the image's own without tiles."""
-        return size if self.tile is None else ImageSize(*map(min, size, self.tile))
+        return tile_size(size, self.tile)
 
     def factor(self, size: ImageSize) -> float | None:
         """Return the mean factor by which an image of this size, or its tile, is enlarged; None if it is unknown."""

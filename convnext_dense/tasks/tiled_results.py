@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..errors import UserError
+from ..errors import BadImage, UserError
 from ..io.files import write_errors
 from ..io.image_size import ImageSize
 from ..io.panoptic import colors_of_ids
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
     from ..io.windowed_image import WindowedImage
     from ..models.tiled import TiledModel
     from .records import ClassInfo
-
-
-class BadImage(UserError):
-    """Error for an image that can't be read, or is too thin, unlike one for a file that can't be written."""
 
 
 class TileProgress:

@@ -10,11 +10,10 @@ from mmengine.dataset import Compose
 from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.structures import PixelData
 
-from convnext_dense.data.dense import BadImage
 from convnext_dense.data.segmentation.dataset import MaskFolder
 from convnext_dense.engine import tiled_evaluation
 from convnext_dense.engine.tiled_evaluation import TiledEvaluation, without_loading
-from convnext_dense.errors import UserError
+from convnext_dense.errors import BadImage, UserError
 from convnext_dense.evaluation import CocoAP, IoU, PanopticQuality
 from convnext_dense.io.windowed_image import WindowedImage
 from convnext_dense.tiling.settings import TileSettings
@@ -114,7 +113,7 @@ def test_masks_without_windows_are_read_once():
 
 
 def test_label_maps_of_large_images_are_not_kept(monkeypatch):
-    monkeypatch.setattr(tiled_evaluation, 'MOST_KEPT', 100)
+    monkeypatch.setattr(tiled_evaluation, 'MOST_DRAWN', 100)
     metrics, outputs, _ = evaluated(Segmentor(), labeled(), IoU())
     assert metrics == iou_of_whole()
     assert all('pred_sem_seg' not in output for output in outputs)
