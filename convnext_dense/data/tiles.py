@@ -163,6 +163,26 @@ def report_tiles(
     print_log(f'{name}: {what}, of which {len(table.shown):,} {show} something, {empty}{more}', 'current')
 
 
+def describe_cut(noun: str, ignored: int, times: int, never: int, settings: TileSettings) -> str:
+    """Describe the objects that tiles cut, after the numbers of tiles; empty if there are none.
+
+    Args:
+        noun: what they are called.
+        ignored: number of those that are ignored in a tile.
+        times: number of times that one is.
+        never: number of those that are learned in no tile.
+        settings: the least visible share.
+    """
+    least, line = f'{settings.least_visible:.0%}', ''
+    if times:
+        what = f'{counted(ignored, noun)} {"is" if ignored == 1 else "are"} ignored'
+        line = f'; {what} in tiles that have less than {least} of the box, {counted(times, "time")}'
+    if never:
+        what = f'{counted(never, noun)} {"is" if never == 1 else "are"} learned in no tile'
+        line += f'; {what}, since none has {least} of the box: take larger tiles with --tile'
+    return line
+
+
 def report_whole_decoding(name: str, images: Iterable[tuple[str, ImageSize]], opening: Opening) -> None:
     """Say in one line if large images are decoded as a whole for each tile, which takes seconds for each.
 

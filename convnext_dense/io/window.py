@@ -48,7 +48,7 @@ class Window(NamedTuple):
 
 
 def tile_size(size: ImageSize, tile: ImageSize | None) -> ImageSize:
-    """Return the size of the tiles of an image: ``tile``, or less where the image is smaller; for None its own size."""
+    """Return the size of the tiles of an image: ``tile``, or less where the image is smaller; for None its own."""
     return size if tile is None else ImageSize(min(size.height, tile.height), min(size.width, tile.width))
 
 

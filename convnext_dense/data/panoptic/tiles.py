@@ -15,7 +15,7 @@ from ...io.window import Window
 from ...tiling.grid import tile_windows
 from ...tiling.settings import TileSettings
 from ..scan_cache import cache_file, files_digest, scan_once
-from ..tiles import TileTable
+from ..tiles import TileTable, describe_cut
 
 SCAN_VERSION = 1
 """Version of the cached results; increase it whenever the results of a scan change."""
@@ -164,16 +164,10 @@ def find_tiles(
                 (shown if found.things else empty).append((image, window))
             else:
                 unlabeled += 1
-    least = f'{settings.least_visible:.0%}'
     line = ''
     if unlabeled:
-        line += f'; {counted(unlabeled, "other")} with nothing to learn {"is" if unlabeled == 1 else "are"} not used'
-    if times:
-        what = f'{counted(len(ignored), "thing")} {"is" if len(ignored) == 1 else "are"} ignored'
-        line += f'; {what} in tiles that have less than {least} of the box, {counted(times, "time")}'
-    if never := len(ignored - learned):
-        what = f'{counted(never, "thing")} {"is" if never == 1 else "are"} learned in no tile'
-        line += f'; {what}, since none has {least} of the box: take larger tiles with --tile'
+        line = f'; {counted(unlabeled, "other")} with nothing to learn {"is" if unlabeled == 1 else "are"} not used'
+    line += describe_cut('thing', len(ignored), times, len(ignored - learned), settings)
     return TileTable(shown, empty, settings), line, times
 
 
