@@ -22,7 +22,7 @@ from .text import count_of, shortened
 TRIES = 10
 """Number of places that are drawn for a tile until it shows something to learn."""
 LARGE_IMAGE = 50_000_000
-"""Pixels from which it is said that an image is decoded as a whole for each tile."""
+"""Pixels above which an image that is decoded as a whole for each tile is named, and not decoded to be checked."""
 MAX_OPENED = 64
 """Number of images, the largest ones, whose files are opened to find out."""
 

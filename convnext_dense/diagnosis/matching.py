@@ -12,14 +12,12 @@ from functools import cached_property
 
 import numpy as np
 
-from ..io.coco_format import IGNORE_REGION
+from ..io.coco_format import IGNORE_REGION, MOST_PREDICTIONS
 from .overlaps import aspect_ratios, is_crowd, predicted_areas
 from .records import DetectedImage
 
 COCO_THRESHOLDS = tuple(np.linspace(0.5, 0.95, 10).tolist())
 """IoU thresholds over which COCO averages AP (``Params.iouThrs`` in pycocotools)."""
-COCOS_LIMIT = 100
-"""Most predictions of an image and class that COCO's evaluation takes (``Params.maxDets``)."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +133,7 @@ def match_objects(
         within: the objects that count.
     """
     objects = np.zeros((len(images), classes), np.int64)
-    limit = max(COCOS_LIMIT, _most_objects(images, classes))
+    limit = max(MOST_PREDICTIONS, _most_objects(images, classes))
     rows, scores, partners, ignored = [], [], [], []
     for number, (image, overlap) in enumerate(zip(images, overlaps, strict=True)):
         truth = image.truth

@@ -22,6 +22,7 @@ from ...data.foreign import classes_of, count_images, different_class, innermost
 from ...data.image_scan import ImageHeader, measure_bands, read_header
 from ...data.seen_sizes import UNKNOWN, SeenSizes
 from ...data.text import shortened
+from ...data.tiles import LARGE_IMAGE
 from ...errors import UserError
 from ...io.band_choice import check_exist
 from ...io.band_images import bad_image, check_same_kind
@@ -35,7 +36,6 @@ from ...registry import HOOKS
 
 MAX_OPENED = 64  # images per split, which take 20 ms on a local disk
 MAX_DECODED = 16  # images per split, which take 0.2 s if they are photos of COCO
-MAX_DECODED_PIXELS = 50_000_000  # of an image that is read by tiles
 
 
 @HOOKS.register_module()
@@ -264,7 +264,7 @@ def _is_left_to_tiles(dataset: Any, path: str) -> bool:
     if _tile_of(dataset) is None:
         return False
     header = read_header(path, dataset.opening)
-    is_large = not isinstance(header, str) and header.size.height * header.size.width > MAX_DECODED_PIXELS
+    is_large = not isinstance(header, str) and header.size.height * header.size.width > LARGE_IMAGE
     return is_large and decodes_whole(path, dataset.opening)
 
 
