@@ -94,7 +94,7 @@ class DenseDataset:
         """
         raise NotImplementedError
 
-    def tile_objects(self, tile: Tile) -> dict:
+    def tile_annotations(self, tile: Tile) -> dict:
         """Return what is annotated of a tile that is not moved, as far as it is known without reading a file."""
         return {}
 
@@ -144,7 +144,7 @@ class DenseDataset:
         with nullcontext() if seed is None else seeded(seed):
             info = self._sample_info(index, draws=seed is not None)
         tile = info.pop('tile')
-        return self._at_window(info, tile.window, self.tile_objects(tile))
+        return self._at_window(info, tile.window, self.tile_annotations(tile))
 
     def prepare_data(self, index: int) -> dict | None:
         """Return a sample of the pipeline; None if a random crop left no annotations."""

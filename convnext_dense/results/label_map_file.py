@@ -12,7 +12,7 @@ import numpy as np
 from ..io.georeference import Georeference
 from ..io.image_size import ImageSize
 from ..io.rasters import open_raster
-from ..io.shrunk_image import sample, shrink_factor
+from ..io.shrunk_image import shrink_factor, shrink_labels
 from ..io.window import Window
 from .drawing import draw_label_map
 from .label_map import Read, SegmentationEntry, class_areas, count_labels, unlabeled
@@ -66,7 +66,7 @@ class LabelMapFile(Result):
                 labels = raster.read(window)[..., 0]
                 return np.where(labels < self.first_label, unlabeled(raster.dtype), labels - self.first_label)
 
-            labels = sample(read, self.size, factor)
+            labels = shrink_labels(read, self.size, factor)
         shares = self.counts / (self.size.height * self.size.width)
         ignore = unlabeled(raster.dtype)
         drawn = draw_label_map(pixels, labels, self.names, self.colors, ignore, shares=shares)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class TileProgress:
-    """What is told of an image while it is predicted in tiles; this one says nothing."""
+    """Receiver of the progress of an image that is predicted in tiles; this one shows nothing."""
 
     def start(self, total: int, done: int = 0) -> None:
         """Begin an image of so many tiles, of which some are done already."""
@@ -38,7 +38,7 @@ class TileProgress:
         """Count tiles."""
 
     def say(self, line: str) -> None:
-        """Say something about it."""
+        """Show a line about it."""
 
 
 class TiledFile(NamedTuple):

@@ -49,7 +49,7 @@ SIZES = (ImageSize(3000, 3000), ImageSize(2720, 3100), ImageSize(3100, 2650))
 
 @dataclass(frozen=True)
 class LargeSize:
-    """Numbers of scenes, and their size over the usual one."""
+    """Numbers of scenes; their sides, and their numbers of things, over the usual ones."""
 
     train: int = 4
     val: int = 2
