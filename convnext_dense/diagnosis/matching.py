@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..io.coco_format import IGNORE_REGION, MOST_PREDICTIONS
+from ..io.coco_format import COCOS_LIMIT, IGNORE_REGION
 from .overlaps import aspect_ratios, is_crowd, predicted_areas
 from .records import DetectedImage
 
@@ -133,7 +133,7 @@ def match_objects(
         within: the objects that count.
     """
     objects = np.zeros((len(images), classes), np.int64)
-    limit = max(MOST_PREDICTIONS, _most_objects(images, classes))
+    limit = max(COCOS_LIMIT, _most_objects(images, classes))
     rows, scores, partners, ignored = [], [], [], []
     for number, (image, overlap) in enumerate(zip(images, overlaps, strict=True)):
         truth = image.truth

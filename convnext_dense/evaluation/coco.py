@@ -16,7 +16,7 @@ from mmengine.logging import print_log
 from pycocotools import mask as rle
 
 from ..errors import UserError
-from ..io.coco_format import IGNORE_REGION, MOST_PREDICTIONS, CocoResult, Instance, RunLengths
+from ..io.coco_format import COCOS_LIMIT, IGNORE_REGION, CocoResult, Instance, RunLengths
 from ..io.image_size import ImageSize
 from ..registry import METRICS
 from ..results import encode_masks
@@ -109,10 +109,10 @@ class CocoAP(BaseMetric):
         metrics: dict[str, float] = {}
         self.per_class = {name: {} for name in self.dataset_meta['classes']}
         most = _most_objects(results)
-        if most > MOST_PREDICTIONS:
+        if most > COCOS_LIMIT:
             self._say_once(
                 f'an image has {most} objects of a class: AP counts as many predictions of an image and class, where '
-                f'COCO counts {MOST_PREDICTIONS}',
+                f'COCO counts {COCOS_LIMIT}',
                 logging.INFO,
             )
         for iou_type in self.iou_types:
@@ -120,7 +120,7 @@ class CocoAP(BaseMetric):
                 self._say_if_unmeasured(results)
             if not results or (iou_type == 'segm' and not _have_masks(results)):
                 continue
-            precision = _precision(results, len(self.per_class), iou_type, max(most, MOST_PREDICTIONS))
+            precision = _precision(results, len(self.per_class), iou_type, max(most, COCOS_LIMIT))
             metrics |= _averages(precision, PREFIXES[iou_type])
             for label, entry in enumerate(self.per_class.values()):
                 of_class = _averages(precision[:, :, label : label + 1], PREFIXES[iou_type])

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-MOST_PREDICTIONS = 100
+
+COCOS_LIMIT = 100
 """Most predictions of an image and class that COCO's evaluation takes (``Params.maxDets`` in pycocotools)."""
 
 
