@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-
 COCOS_LIMIT = 100
 """Most predictions of an image and class that COCO's evaluation takes (``Params.maxDets`` in pycocotools)."""
 
