@@ -73,7 +73,7 @@ TESTED_ELSEWHERE = {
     'weights/published_preprocessing.py': 'weights/test_preprocessing.py',
     'tasks/drawn_annotations.py': 'tasks/test_detection.py',
     'tasks/mmdet_models.py': 'tasks/test_detection.py',
-    'tasks/windows.py': 'tasks/test_segmentor_sizes.py',
+    'tasks/slide_window.py': 'tasks/test_segmentor_sizes.py',
 }
 # Test files of no single module, each with their subject.
 OF_NO_MODULE = {
