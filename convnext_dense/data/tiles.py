@@ -101,7 +101,7 @@ def draw_window(tile: Window, size: ImageSize, distance: ImageSize) -> Window:
 
 
 def reach_of(tile: Window, size: ImageSize, distance: ImageSize) -> Window:
-    """Return the pixels that :func:`draw_window` may show."""
+    """Return the pixels that :func:`draw_window` may show, with the same arguments."""
     tops, lefts = (
         (max(start - step // 2, 0), min(start + step // 2, whole - length) + length)
         for start, step, whole, length in zip(tile[:2], distance, size, tile.size, strict=True)
@@ -122,6 +122,9 @@ def draw_content(
 
     Returns:
         The window, and its content.
+
+    Raises:
+        UserError: if the tile itself has none.
     """
     for _ in range(TRIES):
         window = draw_window(tile, size, distance)

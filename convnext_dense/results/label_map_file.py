@@ -46,7 +46,14 @@ class LabelMapFile(Result):
     def of(
         cls, path: str | None, file: Path, names: Sequence[str], colors: np.ndarray, first_label: int = 0
     ) -> LabelMapFile:
-        """Read what there is in a label map.
+        """Read the size and the counts of a label map.
+
+        Args:
+            path: the image's file, or None.
+            file: the label map, a TIFF.
+            names: K class names.
+            colors: (K, 3), RGB.
+            first_label: the number of class 0 in the file, 0 or 1.
 
         Raises:
             UserError: if it can't be read.

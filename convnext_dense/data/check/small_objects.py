@@ -103,7 +103,13 @@ def find_small(
 
 
 def count_tiles(split: str, sizes: Sequence[ImageSize], tiles: TileSettings) -> Finding:
-    """Count the tiles of a split's images."""
+    """Count the tiles of a split's images.
+
+    Args:
+        split: the split's name.
+        sizes: sizes of the images.
+        tiles: size and overlap of the tiles.
+    """
     counts = [
         math.prod(
             len(TileAxis(length, tile, tiles.overlap).starts) for length, tile in zip(size, tiles.size, strict=True)

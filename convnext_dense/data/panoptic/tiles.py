@@ -124,7 +124,15 @@ class Shown(NamedTuple):
 def find_shown(
     truth: PanopticTruth, ids: Sequence[int], boxes: Mapping[int, Box], window: Window, least_visible: float
 ) -> Shown:
-    """Tell what is learned in a window, which has pixels of the segments ``ids``; crowds never are."""
+    """Tell what is learned in a window; crowds never are.
+
+    Args:
+        truth: the ground truth of the image.
+        ids: the segments with pixels in the window.
+        boxes: the box around each segment in the image, by its id.
+        window: the window.
+        least_visible: least share of a thing's box, in (0, 1], with which it is learned.
+    """
     present, things = set(ids), truth['things']
     shown = Shown([], [], [])
     for segment in truth['segments']:
@@ -144,6 +152,11 @@ def find_tiles(
     truths: Sequence[PanopticTruth], scans: Sequence[TiledSegments], settings: TileSettings
 ) -> tuple[TileTable, str, int]:
     """Find the tiles with a thing that is visible enough.
+
+    Args:
+        truths: the ground truth of the images, with their ``size``.
+        scans: of each image, from :func:`scan_segments`.
+        settings: size and overlap of the tiles, and the least visible share.
 
     Returns:
         The tiles, what is said of the others and of things that tiles cut, and the number of times these are ignored.
@@ -172,7 +185,13 @@ def find_tiles(
 
 
 def cut_segments(read: Segments, reach: Window, window: Window) -> Segments:
-    """Return the segments of a window of those that were read of a larger one, with their areas in it."""
+    """Return the segments of a window, with their areas in it.
+
+    Args:
+        read: the segments of the reach.
+        reach: a window that has all of the other.
+        window: the window.
+    """
     inside = Window(window.top - reach.top, window.left - reach.left, *window.size)
     ids = read.ids[inside.slices]
     numbers, counts = np.unique(ids, return_counts=True)
