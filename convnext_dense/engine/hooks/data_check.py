@@ -191,7 +191,10 @@ def sizes_of_objects(dataset: Any) -> list[ObjectSize]:
     """Return the sizes of the objects in some images, spread evenly over a data set of ours with objects."""
     if not hasattr(dataset, 'image'):
         return []
-    infos = [dataset.get_data_info(index) for index in _spread(len(dataset), MAX_OPENED)]
+    count, read = len(dataset), dataset.get_data_info
+    if _tile_of(dataset) is not None and 'panoptic' in dataset.image_info(0):  # a tile has all segments of its image
+        count, read = dataset.image_count, dataset.image_info
+    infos = [read(index) for index in _spread(count, MAX_OPENED)]
     sized = [info for info in infos if isinstance(info, dict) and 'width' in info]
     return [one for info in sized for one in object_sizes(ImageSize(info['height'], info['width']), info)]
 

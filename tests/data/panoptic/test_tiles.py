@@ -8,6 +8,7 @@ import pytest
 from convnext_dense.data.panoptic.dataset import PanopticDataset
 from convnext_dense.data.panoptic.tiles import boxes_of
 from convnext_dense.data.sampler import sample_seed
+from convnext_dense.engine.hooks.data_check import sizes_of_objects
 from convnext_dense.errors import UserError
 from convnext_dense.io.image_size import ImageSize
 from convnext_dense.io.window import Window
@@ -155,3 +156,9 @@ def test_images_whose_segments_are_bad_are_left_out_where_bad_images_are_skipped
     assert dataset[0, 0]['img_path'].endswith('1.png')
     for index in range(len(dataset)):
         dataset.get_cat_ids(index)
+
+
+def test_the_check_of_the_first_images_counts_each_thing_once(root):
+    areas = [(draw() == number).sum() for number in (CAT, DOG)]
+    found = [(size, round(side**2)) for size, side in sizes_of_objects(build(root))]
+    assert found == [(SIZE, area) for area in areas]
