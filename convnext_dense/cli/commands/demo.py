@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import tee
 from pathlib import Path
@@ -194,6 +195,12 @@ class _Demo:
             results = self._tiled_results(outputs, failed)
         else:
             results = self.predict.batch(outputs, self.batch_size, failed)
+
+        def write() -> None:
+            _write_json(entries, results_file, self.predict.task.results_key)
+            if images_file is not None:
+                _write_images(images, self.predict.classes, images_file)
+
         try:
             for result in results:
                 path = str(result.path)
@@ -210,10 +217,11 @@ class _Demo:
                 entries += [content] if isinstance(content, Mapping) else content
                 self.bar.advance(task)
                 self.found_nothing = not entries
-        finally:
-            _write_json(entries, results_file, self.predict.task.results_key)
-            if images_file is not None:
-                _write_images(images, self.predict.classes, images_file)
+        except BaseException:
+            with suppress(UserError):  # such as of the full disk that ends the demo, which the first error explains
+                write()
+            raise
+        write()
 
     def _tiled_results(
         self, outputs: Mapping[str, Sequence[Path]], failed: Callable[[ImageLike, UserError], None]
