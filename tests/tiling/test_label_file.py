@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -84,11 +85,9 @@ def test_without_a_block_nothing_is_left_and_nothing_is_in_the_way(tmp_path):
 
 
 def test_a_process_killed_after_its_last_step_leaves_no_part_file(tmp_path, monkeypatch):
-    path, unlink = tmp_path / 'labels.tif', type(tmp_path).unlink
+    path, unlink = tmp_path / 'labels.tif', Path.unlink
     with monkeypatch.context() as patch:
-        patch.setattr(
-            type(tmp_path), 'unlink', lambda self, **_: self.suffix == '.part' or unlink(self, missing_ok=True)
-        )
+        patch.setattr(Path, 'unlink', lambda self, **_: self.suffix == '.part' or unlink(self, missing_ok=True))
         write(path, grid_of(), drawn())
     assert sorted(os.listdir(tmp_path)) == ['labels.tif', 'labels.tif.part']
     assert write(path, grid_of(), drawn()) == grid_of().count and os.listdir(tmp_path) == ['labels.tif']
