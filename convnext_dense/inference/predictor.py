@@ -248,7 +248,10 @@ class Predictor:
         Raises:
             UserError: if there is no such output, or the backbone has no features of four stages.
         """
-        return self.task.build_graph(self.model, self.normalization, output)
+        graph = self.task.build_graph(self.model, self.normalization, output)
+        if self.tiles is not None:
+            graph.left_out += f', cutting it into tiles of {self.tiles.size} and merging what is found in them'
+        return graph
 
     def __call__(self, image: ImageLike) -> Result:
         """Predict the result for one image.

@@ -118,3 +118,8 @@ def test_what_is_predicted_is_told_from_what_was(segmentor, load, tmp_path):
     with torch.no_grad():
         next(again.model.parameters()).mul_(1.001)
     assert hash_weights(again.model) != known['weights']
+
+
+def test_an_export_says_that_tiles_are_not_inside(segmentor, load):
+    assert segmentor.graph().left_out.endswith(', cutting it into tiles of 64 x 64 and merging what is found in them')
+    assert 'tiles' not in load('segmentation').graph().left_out
