@@ -85,9 +85,9 @@ def test_a_file_is_for_what_is_as_large_as_the_image(segmentor, load, tmp_path):
     tifffile.imwrite(tmp_path / 'a.tif', scene(*SIZE), photometric='rgb')
     result = segmentor.predict_tiles(tmp_path / 'a.tif', file=str(tmp_path / 'new' / 'a_labels.tif'))
     assert np.array_equal(tifffile.imread(result.file), segmentor(tmp_path / 'a.tif').labels + 1)
-    with pytest.raises(UserError, match="file='b.tif': the image has no path, leave it out"):
+    with pytest.raises(UserError, match=r"file='b\.tif': the image has no path, leave it out"):
         segmentor.predict_tiles(scene(*SIZE), file='b.tif')
-    with pytest.raises(UserError, match="file='b.tif': objects are not written to a file, leave it out"):
+    with pytest.raises(UserError, match=r"file='b\.tif': objects are not written to a file, leave it out"):
         load('detection', tile=64).predict_tiles(tmp_path / 'a.tif', file='b.tif')
     with pytest.raises(UserError, match='has no tiles: load it with tile=640'):
         load('segmentation').predict_tiles(tmp_path / 'a.tif')
