@@ -18,6 +18,7 @@ from ..data.foreign import innermost
 from ..errors import UserError
 from ..io.window import Window
 from ..io.windowed_image import WindowedImage
+from ..models.network_input import TooThin
 from ..models.tiled import TiledModel, UnreadableTile
 from ..models.tiled.convert import panoptic_map
 from ..tiling.settings import TileSettings
@@ -63,17 +64,17 @@ class TiledEvaluation:
         """Predict the images of a batch and hand them to the metrics.
 
         Args:
-            batch: ``data_samples`` are dicts of annotations; paths of images that can't be read are added to
-                ``skipped``, if their data set skips these.
+            batch: ``data_samples`` are dicts of annotations; paths of images that can't be read, or are too thin for
+                the network, are added to ``skipped``, if their data set skips these.
             evaluator: has the metrics.
             show: called with the number of tiles of an image that are done, and of all.
 
         Returns:
-            A data sample for each image that could be read, with what is predicted for the whole image; without label
-            maps for images of more than :data:`MOST_KEPT` pixels.
+            A data sample for each other image, with what is predicted for the whole image; without label maps for
+            images of more than :data:`MOST_KEPT` pixels.
 
         Raises:
-            UserError: if an image can't be read and its data set does not skip it, or a metric does not take what is
+            UserError: if there is such an image and its data set does not skip it, or a metric does not take what is
                 predicted by tiles.
         """
         from ..data.dense import BadImage  # here, because it imports mmcv
@@ -85,7 +86,7 @@ class TiledEvaluation:
             try:
                 with dataset.open_whole(info) as image:
                     outputs.append(_process(model, dataset, info, image, evaluator, show))
-            except (BadImage, UnreadableTile) as error:
+            except (BadImage, UnreadableTile, TooThin) as error:
                 if dataset.on_bad_image == 'stop':
                     raise UserError(f'{error}: fix or remove it, or skip it with --on-bad-image skip') from None
                 batch['skipped'].append(info['img_path'])

@@ -12,6 +12,10 @@ from ..errors import UserError
 from ..io.image_size import TOTAL_STRIDE, ImageSize
 
 
+class TooThin(UserError):
+    """Error for an image with a side that is too short for the network."""
+
+
 def pack_image(
     transform: Callable[[dict], Any], image: np.ndarray, path: str | None, whole: ImageSize | None = None
 ) -> dict:
@@ -27,11 +31,12 @@ def pack_image(
         ``inputs``, (C, h, w), and ``data_samples``; with test-time augmentation, lists with those of each view.
 
     Raises:
-        UserError: if the image is too thin for the network.
+        TooThin: if the image is too thin for the network.
+        UserError: if a part of it is.
     """
     size = ImageSize.of(image)
     height, width = whole or size
-    too_thin = UserError(f'bad image {path or "array"} (height {height}, width {width}: too thin for the network)')
+    too_thin: UserError = TooThin(f'bad image {path or "array"} (height {height}, width {width}: too thin for the network)')
     if min(height, width) >= TOTAL_STRIDE and size != whole is not None:
         too_thin = UserError(
             f'tiles of {size} pixels are too small for the network in this pipeline: take larger ones'

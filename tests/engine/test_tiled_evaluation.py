@@ -197,8 +197,10 @@ def test_segments_are_measured_on_the_whole_image(tmp_path):
     assert isinstance(output.pred_panoptic_seg, PixelData)
 
 
-@pytest.mark.parametrize('broken', ['file', 'tile'])
-def test_an_image_that_cannot_be_read_is_named_or_skipped(broken):
+@pytest.mark.parametrize('broken', ['file', 'tile', 'thin'])
+def test_an_image_that_cannot_be_used_is_named_or_skipped(broken, monkeypatch):
+    monkeypatch.setattr('convnext_dense.models.network_input.TOTAL_STRIDE', 8)
+
     class Broken(WindowedImage):
         def read(self, window=None):
             if window.top:
@@ -209,6 +211,8 @@ def test_an_image_that_cannot_be_read_is_named_or_skipped(broken):
         found = labeled(on_bad_image=on_bad_image)
         if broken == 'file':
             found.arrays[0] = BadImage('bad image 0.tif (not an image)')
+        elif broken == 'thin':
+            found.arrays[0] = found.arrays[0][:7]
         else:
             whole, array = found.open_whole, found.arrays[0]
             found.open_whole = lambda info: whole(info) if info['number'] else Broken(array)
