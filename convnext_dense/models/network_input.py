@@ -36,7 +36,8 @@ def pack_image(
     """
     size = ImageSize.of(image)
     height, width = whole or size
-    too_thin: UserError = TooThin(f'bad image {path or "array"} (height {height}, width {width}: too thin for the network)')
+    named = f'bad image {path or "array"}'
+    too_thin: UserError = TooThin(f'{named} (height {height}, width {width}: too thin for the network)')
     if min(height, width) >= TOTAL_STRIDE and size != whole is not None:
         too_thin = UserError(
             f'tiles of {size} pixels are too small for the network in this pipeline: take larger ones'
