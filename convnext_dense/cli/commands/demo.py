@@ -180,7 +180,7 @@ class _Demo:
     def draw_images(
         self, outputs: dict[str, list[Path]], ids: dict[str, int | str], results_file: Path, images_file: Path | None
     ) -> None:
-        """Draw each image, and write the results of all to one file, also when interrupted.
+        """Draw each image, and write the results of all to one file; those so far when interrupted, if there are any.
 
         Args:
             outputs: the files of each image by its path.
@@ -191,6 +191,7 @@ class _Demo:
         task, failed = self._count_images(len(outputs))
         entries: list[Mapping] = []
         images: list[CocoImage] = []
+        drawn_any = False
         if tiled := self.predict.tiles is not None:
             results = self._tiled_results(outputs, failed)
         else:
@@ -216,10 +217,11 @@ class _Demo:
                 content = result.as_json()
                 entries += [content] if isinstance(content, Mapping) else content
                 self.bar.advance(task)
-                self.found_nothing = not entries
+                self.found_nothing, drawn_any = not entries, True
         except BaseException:
             with suppress(UserError):  # such as of the full disk that ends the demo, which the first error explains
-                write()
+                if drawn_any:
+                    write()
             raise
         write()
 

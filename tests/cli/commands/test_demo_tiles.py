@@ -141,6 +141,17 @@ def test_a_full_disk_says_what_is_kept_also_where_the_results_do_not_fit_either(
     assert names() == ['a.png', 'a_labels.tif', 'results.json']
 
 
+def test_a_refused_demo_leaves_the_results_of_an_earlier_one(tiled_demo, errors):
+    scene('a.tif')
+    assert tiled_demo('segmentation', 'a.tif') == 0
+    results = Path('demo_out/results.json').read_bytes()
+    Path('demo_out/a_labels.tif.part').touch()
+    Path('demo_out/a_labels.tif.progress.json').write_text('{"next": [0, 1], "fingerprint": {"image": "b.tif"}}')
+    assert tiled_demo('segmentation', 'a.tif') == 2
+    assert 'is of a prediction with other settings (image: b.tif, now a.tif' in errors()[0]
+    assert Path('demo_out/results.json').read_bytes() == results
+
+
 def test_images_without_georeference_are_refused_where_polygons_are_asked_for(tiled_demo, errors):
     pytest.importorskip('rasterio')
     scene('in/a.tif')
