@@ -93,15 +93,21 @@ class TiledEvaluation:
         return outputs
 
     def _part_of(self, info: dict) -> int:
-        return 0 if len(self.parts) == 1 else self._parts_by_path[info['img_path']]
+        return 0 if len(self.parts) == 1 else self._numbers[_files_of(info)]
 
     @cached_property
-    def _parts_by_path(self) -> dict[str, int]:
+    def _numbers(self) -> dict[tuple, int]:
+        """The number of the part that has an image, by its files."""
         return {
-            part.image_info(index)['img_path']: number
+            _files_of(part.image_info(index)): number
             for number, part in enumerate(self.parts)
             for index in range(part.image_count)
         }
+
+
+def _files_of(info: dict) -> tuple:
+    """Return the image and the mask of annotations: two parts may have other masks of the same images."""
+    return info['img_path'], info.get('seg_map_path')
 
 
 def without_loading(pipeline: Any) -> Compose:

@@ -240,10 +240,10 @@ def test_masks_of_tiles_are_for_our_metric_alone():
 
 
 def test_parts_of_a_data_set():
-    """Several data sets in one, each with its own pipeline; whole images; different tiles."""
+    """Several data sets in one, of the same images with other masks; whole images; different tiles."""
     one, other = labeled(), labeled()
     for info in other.infos:
-        info['img_path'] = f'other/{info["img_path"]}'
+        info['seg_map_path'] = f'other/{info["seg_map_path"]}'
     both = SimpleNamespace(datasets=[one, other])
     tiled = TiledEvaluation.of(Segmentor(), both, 1)
     evaluator = evaluator_of(IoU(), one.metainfo)
