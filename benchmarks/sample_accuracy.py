@@ -25,7 +25,7 @@ from typing import Any
 
 from convnext_dense.analysis.environment import environment
 from convnext_dense.config.read import read_config
-from convnext_dense.samples import SAMPLE, SAMPLES
+from convnext_dense.sample_data.names import SAMPLE, SAMPLES
 
 ROOT = Path(__file__).parents[1]
 NEVER = 10**6
@@ -76,7 +76,7 @@ def last_step(work_dir: Path) -> int:
 def as_many_steps(args: argparse.Namespace, steps: int) -> list[str]:
     """Return the arguments with which training on whole images takes as many steps as on tiles."""
     from convnext_dense.data.formats.json_files import read_json
-    from convnext_dense.sample_data.aerial import ensure_large_sample
+    from convnext_dense.sample_data.aerial.create import ensure_large_sample
 
     cfg = read_config(args.config, data=args.data, needs_data=False)
     if 'max_iters' in cfg.train_cfg:

@@ -21,7 +21,8 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.large_tables import large_images, machine, results_on, sample_tiles  # noqa: E402
+from benchmarks.large_tables import large_images, sample_tiles  # noqa: E402
+from benchmarks.measurements import machine, results_on  # noqa: E402
 
 
 def pages() -> list[Path]:

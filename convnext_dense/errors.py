@@ -12,6 +12,10 @@ class UserError(ValueError):
     """
 
 
+class BadImage(UserError):
+    """An image that can't be read or used, which may be skipped, unlike other bad input."""
+
+
 class NoData(UserError):
     """No data set of the expected kind at the given path."""
 

@@ -13,12 +13,11 @@ from mmengine.runner import Runner
 from PIL import Image
 
 from ..counting import counted
+from ..engine.tiled_evaluation import MOST_DRAWN
 from ..io.image_size import ImageSize
 from ..tasks import Task
 
 INDEX = 'predictions.json'
-MOST_PIXELS = 1 << 26
-"""Pixels of the largest image that is drawn with its ground truth: 67 million, whose drawings take some 500 MB."""
 
 
 class ShowPredictions(Hook):
@@ -31,7 +30,7 @@ class ShowPredictions(Hook):
     with ``"ground_truth"``, ``"prediction"`` and ``"score"`` in [0, 1]. If both raw and averaged weights are tested,
     the predictions of the averaged weights are drawn.
 
-    Images of more than :data:`MOST_PIXELS` are left out, which the log says.
+    Images of more than :data:`MOST_DRAWN` are left out, which the log says.
 
     Args:
         task: the task of the model.
@@ -61,7 +60,7 @@ class ShowPredictions(Hook):
         metainfo = {**dataset.metainfo, **read_as}
         for output in outputs:
             height, width = output.get('ori_shape', (0, 0))[:2]
-            if self._position in chosen and height * width > MOST_PIXELS:
+            if self._position in chosen and height * width > MOST_DRAWN:
                 self.too_large[output.img_path] = ImageSize(height, width)
             elif self._position in chosen:
                 number = chosen.index(self._position)
@@ -85,7 +84,7 @@ class ShowPredictions(Hook):
                 path, pixels = next(iter(self.too_large.items()))
                 images = counted(len(self.too_large), 'image')
                 runner.logger.info(
-                    f'{images} not drawn, with more than {MOST_PIXELS:,} pixels: {path} has {pixels}; convnext-dense '
+                    f'{images} not drawn, with more than {MOST_DRAWN:,} pixels: {path} has {pixels}; convnext-dense '
                     'demo draws large images shrunk'
                 )
             images = counted(len(self.entries), 'image')

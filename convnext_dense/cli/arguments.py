@@ -14,7 +14,7 @@ from ..config.option_value import parse_value
 from ..data.class_choice import MERGE_EXAMPLE, ClassChoice, choice_of_flags, parse_merge, parse_names
 from ..errors import UserError
 from ..io.image_size import ImageSize
-from ..samples import SAMPLES
+from ..sample_data.names import SAMPLES
 from ..weights.names import LIGHT_NAMES, check_known, near_names
 from .split_arguments import add_split_arguments, split_rule
 

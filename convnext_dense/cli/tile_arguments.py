@@ -87,14 +87,14 @@ def parse_tile(text: str) -> ImageSize:
 
 
 def parse_overlap(text: str) -> float:
-    """Parse a share of a tile's side from 0 to 0.5."""
+    """Parse a share of a tile's side from 0 to 0.5; another one, and text, is a UserError."""
     share = _number(text)
     check_tiles(ImageSize(1024, 1024), share)
     return share
 
 
 def parse_empty_share(text: str) -> float:
-    """Parse a share of tiles from 0 to below 1."""
+    """Parse a share of tiles from 0 to below 1; another one, and text, is a UserError."""
     share = _number(text)
     if not 0 <= share < 1:
         raise UserError(f'{text} is not a share of the tiles of an epoch: choose one from 0 to below 1')
@@ -102,7 +102,7 @@ def parse_empty_share(text: str) -> float:
 
 
 def parse_least_visible(text: str) -> float:
-    """Parse a share of a box above 0, up to 1."""
+    """Parse a share of a box above 0, up to 1; another one, and text, is a UserError."""
     share = _number(text)
     if not 0 < share <= 1:
         raise UserError(f'{text} is not a share of a box: choose one above 0, up to 1')

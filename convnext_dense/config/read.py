@@ -14,7 +14,7 @@ from ..errors import UserError, last_line
 from ..io.image_size import ImageSize
 from ..io.opening import as_opening
 from ..io.value_range import as_value_range
-from ..samples import LARGE_BANDS, SAMPLE, SAMPLES
+from ..sample_data.names import LARGE_BANDS, SAMPLE, SAMPLES
 from ..tasks import (
     AS_FOUND,
     DataOptions,

@@ -19,7 +19,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ..errors import UserError
-from ..samples import LARGE_BANDS, LARGE_SAMPLES, SAMPLE, SAMPLES
+from ..sample_data.names import LARGE_BANDS, LARGE_SAMPLES, SAMPLE, SAMPLES
 from ..tasks.base import Task
 from ..tasks.config_parts import LOADERS
 from .file import parse_file
@@ -38,7 +38,7 @@ def list_sample_settings(cfg: Config, folder: Path, task: Task, data: str | None
         cfg: the config.
         folder: the folder of its file.
         task: its task.
-        data: the name of the data set, one of :data:`~convnext_dense.samples.SAMPLES`; there are none for others.
+        data: one of :data:`~convnext_dense.sample_data.names.SAMPLES`; there are no files for others.
 
     Raises:
         UserError: if the file that the config names does not exist, or the data set is not for the task.

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from ..errors import UserError
+from ..errors import BadImage, UserError
 from ..io.band_choice import ALL, BandInput, as_bands
 from ..io.band_images import ShownBands, bad_image, read_input
 from ..io.image_size import ImageSize
@@ -34,10 +34,6 @@ from .tiles import Tile, TileTable, draw_content, reach_of, report_tiles, report
 
 NOT_READ: Final = 'not read'
 """The ``inputs`` of an image that is evaluated by tiles, whose windows are read as they are needed."""
-
-
-class BadImage(UserError):
-    """Error for an image that can't be used."""
 
 
 class DenseDataset:
@@ -75,8 +71,8 @@ class DenseDataset:
     def report_tiles(self, name: str, table: TileTable, more: str = '', why_no_empty: str = '') -> None:
         """Say which tiles are used, and which images are decoded as a whole for each; see :mod:`.tiles`."""
         assert self.tiles is not None
-        report_tiles(name, self.images, table, self.tiles, more, why_no_empty)
-        infos = (self.image_info(index) for index in range(self.images))
+        report_tiles(name, self.image_count, table, self.tiles, more, why_no_empty)
+        infos = (self.image_info(index) for index in range(self.image_count))
         sizes = ((info['img_path'], ImageSize(*info['image_size'])) for info in infos)
         report_whole_decoding(name, sizes, self.opening)
 
@@ -98,18 +94,17 @@ class DenseDataset:
         """
         raise NotImplementedError
 
-    def tile_objects(self, tile: Tile) -> dict:
+    def tile_annotations(self, tile: Tile) -> dict:
         """Return what is annotated of a tile that is not moved, as far as it is known without reading a file."""
         return {}
 
     @property
-    def images(self) -> int:
-        """Number of images; the length is that of the tiles if it is trained on tiles."""
+    def image_count(self) -> int:
+        """Number of images, where the length may be the number of tiles."""
         return super().__len__()  # type: ignore[misc]
 
     def __len__(self) -> int:
-        images = self.images
-        return images if self.tile_table is None else len(self.tile_table)
+        return self.image_count if self.tile_table is None else len(self.tile_table)
 
     def image_info(self, index: int) -> dict:
         """Return the annotations of an image by its own index, also where samples are tiles."""
@@ -149,7 +144,7 @@ class DenseDataset:
         with nullcontext() if seed is None else seeded(seed):
             info = self._sample_info(index, draws=seed is not None)
         tile = info.pop('tile')
-        return self._at_window(info, tile.window, self.tile_objects(tile))
+        return self._at_window(info, tile.window, self.tile_annotations(tile))
 
     def prepare_data(self, index: int) -> dict | None:
         """Return a sample of the pipeline; None if a random crop left no annotations."""

@@ -87,7 +87,7 @@ def innermost(dataset: Any) -> Iterator[Any]:
 
 def count_images(dataset: Any) -> int:
     """Return the number of images of a data set, whose samples may be tiles of them."""
-    count: int = len(dataset) if getattr(dataset, 'tiles', None) is None else dataset.images
+    count: int = len(dataset) if getattr(dataset, 'tiles', None) is None else dataset.image_count
     return count
 
 

@@ -22,7 +22,7 @@ from .text import count_of, shortened
 TRIES = 10
 """Number of places that are drawn for a tile until it shows something to learn."""
 LARGE_IMAGE = 50_000_000
-"""Pixels from which it is said that an image is decoded as a whole for each tile."""
+"""Pixels above which an image that is decoded as a whole for each tile is named, and not decoded to be checked."""
 MAX_OPENED = 64
 """Number of images, the largest ones, whose files are opened to find out."""
 
@@ -101,7 +101,7 @@ def draw_window(tile: Window, size: ImageSize, distance: ImageSize) -> Window:
 
 
 def reach_of(tile: Window, size: ImageSize, distance: ImageSize) -> Window:
-    """Return the pixels that :func:`draw_window` may show."""
+    """Return the pixels that :func:`draw_window` may show, with the same arguments."""
     tops, lefts = (
         (max(start - step // 2, 0), min(start + step // 2, whole - length) + length)
         for start, step, whole, length in zip(tile[:2], distance, size, tile.size, strict=True)
@@ -122,6 +122,9 @@ def draw_content(
 
     Returns:
         The window, and its content.
+
+    Raises:
+        UserError: if the tile itself has none.
     """
     for _ in range(TRIES):
         window = draw_window(tile, size, distance)
@@ -161,6 +164,26 @@ def report_tiles(
     empty = of_empty if len(table.empty) else 'and none is empty'
     show = 'shows' if len(table.shown) == 1 else 'show'
     print_log(f'{name}: {what}, of which {len(table.shown):,} {show} something, {empty}{more}', 'current')
+
+
+def describe_cut(noun: str, ignored: int, times: int, never: int, settings: TileSettings) -> str:
+    """Describe the objects that tiles cut, after the numbers of tiles; empty if there are none.
+
+    Args:
+        noun: what they are called.
+        ignored: number of those that are ignored in a tile.
+        times: number of times that one is.
+        never: number of those that are learned in no tile.
+        settings: the least visible share.
+    """
+    least, line = f'{settings.least_visible:.0%}', ''
+    if times:
+        what = f'{counted(ignored, noun)} {"is" if ignored == 1 else "are"} ignored'
+        line = f'; {what} in tiles that have less than {least} of the box, {counted(times, "time")}'
+    if never:
+        what = f'{counted(never, noun)} {"is" if never == 1 else "are"} learned in no tile'
+        line += f'; {what}, since none has {least} of the box: take larger tiles with --tile'
+    return line
 
 
 def report_whole_decoding(name: str, images: Iterable[tuple[str, ImageSize]], opening: Opening) -> None:

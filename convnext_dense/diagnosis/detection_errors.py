@@ -20,8 +20,8 @@ from .records import DetectedImage
 
 Kind = Literal['class', 'location', 'both', 'duplicate', 'background', 'missed']
 KINDS: tuple[Kind, ...] = get_args(Kind)
-MENDED_BY_MOVING = ('class', 'location')
-"""Kinds whose predictions are mended by giving them the class and the location of their object."""
+FIXED_BY_MOVING = ('class', 'location')
+"""Kinds whose predictions are fixed by giving them the class and the location of their object."""
 FOREGROUND_IOU = 0.5
 """IoU from which a prediction lies on an object, t_f of the paper."""
 BACKGROUND_IOU = 0.1
@@ -113,7 +113,7 @@ def find_errors(
         errors.append(
             DetectionError(kind, number, prediction, truth, score, float(iou[truth]), truth in found[number])
         )
-        if kind in MENDED_BY_MOVING:
+        if kind in FIXED_BY_MOVING:
             explained[number].add(truth)
     return errors + _missed(
         images, overlaps, crowd, [one | other for one, other in zip(found, explained, strict=True)]
@@ -121,14 +121,14 @@ def find_errors(
 
 
 def error_costs(images: Sequence[DetectedImage], matches: Matches, errors: Sequence[DetectionError]) -> ErrorCosts:
-    """Compute the AP that would be gained if all errors of a kind were mended, the others left as they are.
+    """Compute the AP that would be gained if all errors of a kind were fixed, the others left as they are.
 
-    Mending takes wrong predictions away, and missed objects from those to be found. A prediction with an error of
+    Fixing takes wrong predictions away, and missed objects from those to be found. A prediction with an error of
     class or location gets the class and the location of its object, and counts as found, if nothing found the object
     yet; of several of one kind with the same object, the one with the highest score. Costs are not additive, and none
-    is below 0: mending raises precision or recall, and lowers neither.
+    is below 0: fixing raises precision or recall, and lowers neither.
 
-    A class of which mending leaves neither objects nor predictions has an AP of 1, and one of which it leaves only
+    A class of which fixing leaves neither objects nor predictions has an AP of 1, and one of which it leaves only
     predictions an AP of 0; classes without objects count in neither AP, as in COCO's.
 
     Args:
@@ -139,10 +139,10 @@ def error_costs(images: Sequence[DetectedImage], matches: Matches, errors: Seque
     table = _Table(matches.at(FOREGROUND_IOU))
     base = table.average_precision()
 
-    def gain(mended: _Table) -> np.ndarray:
-        return mended.average_precision() - base
+    def gain(fixed: _Table) -> np.ndarray:
+        return fixed.average_precision() - base
 
-    by_kind = {kind: gain(table.mended(images, [error for error in errors if error.kind == kind])) for kind in KINDS}
+    by_kind = {kind: gain(table.fixed(images, [error for error in errors if error.kind == kind])) for kind in KINDS}
     without_false = table.copy()
     without_false.counts &= without_false.found
     all_found = table.copy()
@@ -186,7 +186,7 @@ def _missed(
 
 
 class _Table:
-    """Predictions at one IoU threshold, which can be mended: their class, whether they count and found an object."""
+    """Predictions at one IoU threshold, which can be fixed: their class, whether they count and found an object."""
 
     def __init__(self, matches: Matches) -> None:
         self.matches = matches
@@ -204,7 +204,7 @@ class _Table:
         table.objects = self.objects.copy()
         return table
 
-    def mended(self, images: Sequence[DetectedImage], errors: Sequence[DetectionError]) -> _Table:
+    def fixed(self, images: Sequence[DetectedImage], errors: Sequence[DetectionError]) -> _Table:
         """Return the table without errors of a kind, which are in descending order of scores."""
         table, taken = self.copy(), set()
         for error in errors:
@@ -213,7 +213,7 @@ class _Table:
                 table.objects[label] -= 1
                 continue
             row = self._rows[error.image, error.prediction]
-            if error.kind in MENDED_BY_MOVING and not error.truth_found and (error.image, error.truth) not in taken:
+            if error.kind in FIXED_BY_MOVING and not error.truth_found and (error.image, error.truth) not in taken:
                 taken.add((error.image, error.truth))
                 table.labels[row], table.found[row] = label, True
             else:
@@ -221,7 +221,7 @@ class _Table:
         return table
 
     def average_precision(self) -> np.ndarray:
-        """Return the AP of each class, NaN for those without objects before mending."""
+        """Return the AP of each class, NaN for those without objects before fixing."""
         values = np.full(len(self.objects), np.nan)
         labels, found = self.labels[self._order], self.found[self._order]
         counts = self.counts[self._order]

@@ -12,14 +12,12 @@ from functools import cached_property
 
 import numpy as np
 
-from ..io.coco_format import IGNORE_REGION
+from ..io.coco_format import COCOS_LIMIT, IGNORE_REGION
 from .overlaps import aspect_ratios, is_crowd, predicted_areas
 from .records import DetectedImage
 
 COCO_THRESHOLDS = tuple(np.linspace(0.5, 0.95, 10).tolist())
 """IoU thresholds over which COCO averages AP (``Params.iouThrs`` in pycocotools)."""
-COCOS_LIMIT = 100
-"""Most predictions of an image and class that COCO's evaluation takes (``Params.maxDets``)."""
 
 
 @dataclass(frozen=True)

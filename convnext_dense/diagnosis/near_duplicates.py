@@ -96,6 +96,11 @@ def contradicting_duplicates(
     """List pairs of classified images that are almost the same and have different classes, the most alike first.
 
     One of the two labels is probably wrong: ``label`` is that of ``path``, ``suggested`` that of ``other_path``.
+
+    Args:
+        paths: of N images.
+        images: their fingerprints.
+        labels: their classes.
     """
     return _suspects(
         'duplicate',
@@ -112,6 +117,12 @@ def leaks(
     """List images for validation or testing that are almost the same as one for training, with the most alike one.
 
     The score of a model on such images says less about other ones.
+
+    Args:
+        paths: of the images for validation or testing.
+        images: their fingerprints.
+        train_paths: of the images for training.
+        train: their fingerprints.
     """
     nearest: dict[int, Pair] = {}
     for pair in near_duplicates(images, train):

@@ -15,16 +15,15 @@ from mmengine.model import is_model_wrapper
 from mmengine.structures import BaseDataElement, InstanceData, PixelData
 
 from ..data.foreign import innermost
-from ..errors import UserError
+from ..errors import BadImage, UserError
 from ..io.window import Window
 from ..io.windowed_image import WindowedImage
-from ..models.network_input import TooThin
-from ..models.tiled import TiledModel, UnreadableTile
+from ..models.tiled import TiledModel
 from ..models.tiled.convert import panoptic_map
 from ..tiling.settings import TileSettings
 
-MOST_KEPT = 1 << 26
-"""Pixels of the largest image whose label map is kept beside its counts, for hooks that draw it: 67 million."""
+MOST_DRAWN = 1 << 26
+"""Pixels of the largest image that hooks may draw, whose label map is kept for that: 67 million, some 500 MB."""
 
 Labels = tuple[np.ndarray, np.ndarray]
 Truth = Callable[[Window], np.ndarray]
@@ -71,14 +70,12 @@ class TiledEvaluation:
 
         Returns:
             A data sample for each other image, with what is predicted for the whole image; without label maps for
-            images of more than :data:`MOST_KEPT` pixels.
+            images of more than :data:`MOST_DRAWN` pixels.
 
         Raises:
             UserError: if there is such an image and its data set does not skip it, or a metric does not take what is
                 predicted by tiles.
         """
-        from ..data.dense import BadImage  # here, because it imports mmcv
-
         outputs = []
         for info in batch['data_samples']:
             number = self._part_of(info)
@@ -86,7 +83,7 @@ class TiledEvaluation:
             try:
                 with dataset.open_whole(info) as image:
                     outputs.append(_process(model, dataset, info, image, evaluator, show))
-            except (BadImage, UnreadableTile, TooThin) as error:
+            except BadImage as error:
                 if dataset.on_bad_image == 'stop':
                     raise UserError(f'{error}: fix or remove it, or skip it with --on-bad-image skip') from None
                 batch['skipped'].append(info['img_path'])
@@ -192,7 +189,7 @@ def _process_labels(
     grid, blocks = model.label_blocks(image, advance=progress)
     progress.total = grid.predictions
     kept: Labels | None = None
-    if not takes_blocks or image.size.height * image.size.width <= MOST_KEPT:
+    if not takes_blocks or image.size.height * image.size.width <= MOST_DRAWN:
         kept = np.empty(image.size, np.uint8), np.empty(image.size, np.uint8)
 
     def parts() -> Iterator[Labels]:

@@ -16,15 +16,13 @@ from mmengine.logging import print_log
 from pycocotools import mask as rle
 
 from ..errors import UserError
-from ..io.coco_format import IGNORE_REGION, CocoResult, Instance, RunLengths
+from ..io.coco_format import COCOS_LIMIT, IGNORE_REGION, CocoResult, Instance, RunLengths
 from ..io.image_size import ImageSize
 from ..registry import METRICS
 from ..results import encode_masks
 from ..results.rle import encode_crops
 from ..tiling.tile_objects import MaskCrop
 
-COCOS_LIMIT = 100
-"""Most predictions of an image and class that COCO's evaluation takes."""
 PREFIXES = {'bbox': 'box', 'segm': 'mask'}
 
 

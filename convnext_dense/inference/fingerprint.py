@@ -1,4 +1,4 @@
-"""What a prediction depends on, so that one that was interrupted goes on with nothing else."""
+"""Descriptions of all that a prediction depends on, so that nothing else continues one that was interrupted."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from ..config.find import find_run_config
 from ..config.preprocessing import Chosen, Told, follow_weights
 from ..config.read import read_config
 from ..engine.building import build_model, config_errors
-from ..errors import UserError
+from ..errors import BadImage, UserError
 from ..export.graphs import Graph, Normalization
 from ..io.band_choice import as_bands
 from ..io.band_images import ShownBands
@@ -40,7 +40,7 @@ from ..results import Result
 from ..results.drawing import palette
 from ..tasks import ClassInfo, PreparedImage, check_same_task, count_classes_of, set_classes, task_of, tested_dataset
 from ..tasks.bands import BandOptions, band_input
-from ..tasks.tiled_results import BadImage, TiledFile, TileProgress, bad_images
+from ..tasks.tiled_results import TiledFile, TileProgress, bad_images
 from ..tasks.tiles import TileOptions, describe_tiles, tiles_of
 from ..weights.extraction import dataset_meta, extract_weights, learned_masks, trained_bands
 from ..weights.licenses import Origin, warn_of_license
@@ -48,7 +48,7 @@ from ..weights.loading import load_full_model
 from ..weights.preprocessing import describe_difference
 from ..weights.reader import read_checkpoint
 from .fingerprint import describe_file, hash_settings, hash_weights
-from .reading import ImageLike, read_bands, read_colors
+from .read_images import ImageLike, read_bands, read_colors
 
 DRAWN_SIDE = 4096
 """Pixels of the longer side of drawings of images that are predicted in tiles, at most."""

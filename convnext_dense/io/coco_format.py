@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+COCOS_LIMIT = 100
+"""Most predictions of an image and class that COCO's evaluation takes (``Params.maxDets`` in pycocotools)."""
+
 
 class RunLengths(TypedDict):
     """A mask as run-length encoding (RLE)."""

@@ -39,7 +39,7 @@ def import_gdal() -> Any:
 
 
 def no_georeference(path: str | Path) -> UserError:
-    """Return the error for an image or a label map of which GeoJSON is asked for in vain."""
+    """Return the error for an image or a label map without a georeference, which GeoJSON needs."""
     return UserError(
         f'{path} has no georeference, so that its pixels have no longitude and latitude: '
         'GeoJSON needs an image with one, such as a GeoTIFF'

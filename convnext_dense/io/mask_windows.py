@@ -16,7 +16,7 @@ from .window import Window
 
 
 def cropped(image: Image.Image, window: Window) -> Image.Image | np.ndarray:
-    """Return a part of a mask that Pillow opened, or the stored values of one that it does not read.
+    """Return a part of a mask that Pillow opened, or the stored values of one that it does not read, (h, w, ...).
 
     Raises:
         OSError: if it is not inside.

@@ -83,7 +83,7 @@ def shrink(read: Read, size: ImageSize, factor: int) -> np.ndarray:
     return shrunk
 
 
-def sample(read: Read, size: ImageSize, factor: int) -> np.ndarray:
+def shrink_labels(read: Read, size: ImageSize, factor: int) -> np.ndarray:
     """Shrink a label map: take the pixel in the middle of factor x factor.
 
     Args:

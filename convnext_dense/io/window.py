@@ -47,7 +47,12 @@ class Window(NamedTuple):
         return Window(top, left, height, max(min(self.right, other.right) - left, 0))
 
 
+def tile_size(size: ImageSize, tile: ImageSize | None) -> ImageSize:
+    """Return the size of the tiles of an image: ``tile``, or less where the image is smaller; for None its own."""
+    return size if tile is None else ImageSize(min(size.height, tile.height), min(size.width, tile.width))
+
+
 def central_window(size: ImageSize, tile: ImageSize) -> Window:
     """Return the window of a size in the middle of an image, or as large as the image where that is smaller."""
-    height, width = min(size.height, tile.height), min(size.width, tile.width)
+    height, width = tile_size(size, tile)
     return Window((size.height - height) // 2, (size.width - width) // 2, height, width)

@@ -8,11 +8,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..errors import UserError
+from ..errors import BadImage, UserError
 from ..io.image_size import TOTAL_STRIDE, ImageSize
 
 
-class TooThin(UserError):
+class TooThin(BadImage):
     """Error for an image with a side that is too short for the network."""
 
 

@@ -16,7 +16,7 @@ from ..io.image_size import ImageSize
 from ..io.shrunk_image import shrink_factor
 from ..tiling.tile_objects import MaskCrop, Objects
 from .drawing import draw_instances, palette, tags_fit
-from .geojson import write_objects
+from .polygons import write_objects
 from .result import Result, import_supervision
 from .rle import encode_crops, encode_masks
 from .text import drawable_names

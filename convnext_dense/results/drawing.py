@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ..tiling.tile_objects import MaskCrop
-from .placing import free_place, free_place_around, place_of
+from .tag_places import free_place, free_place_around, place_of
 from .text import drawable_names, fit_to_width, font_for, text_width
 
 MIN_LONG_SIDE = 512  # pixels: images with a shorter long side are enlarged

@@ -1,4 +1,4 @@
-"""What is common to label maps in memory and in files: counts of pixels, entries, drawings, polygons."""
+"""Counts of pixels, and entries in JSON files, for label maps in memory and in files."""
 
 from __future__ import annotations
 

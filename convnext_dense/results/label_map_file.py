@@ -12,11 +12,11 @@ import numpy as np
 from ..io.georeference import Georeference
 from ..io.image_size import ImageSize
 from ..io.rasters import open_raster
-from ..io.shrunk_image import sample, shrink_factor
+from ..io.shrunk_image import shrink_factor, shrink_labels
 from ..io.window import Window
-from ..tiling.polygons import write_polygons
 from .drawing import draw_label_map
 from .label_map import Read, SegmentationEntry, class_areas, count_labels, unlabeled
+from .polygons import write_file_polygons
 from .result import Result
 from .writing import image_to_draw_on, save_drawing
 
@@ -46,7 +46,14 @@ class LabelMapFile(Result):
     def of(
         cls, path: str | None, file: Path, names: Sequence[str], colors: np.ndarray, first_label: int = 0
     ) -> LabelMapFile:
-        """Read what there is in a label map.
+        """Read the size and the counts of a label map.
+
+        Args:
+            path: the image's file, or None.
+            file: the label map, a TIFF.
+            names: K class names.
+            colors: (K, 3), RGB.
+            first_label: the number of class 0 in the file, 0 or 1.
 
         Raises:
             UserError: if it can't be read.
@@ -66,7 +73,7 @@ class LabelMapFile(Result):
                 labels = raster.read(window)[..., 0]
                 return np.where(labels < self.first_label, unlabeled(raster.dtype), labels - self.first_label)
 
-            labels = sample(read, self.size, factor)
+            labels = shrink_labels(read, self.size, factor)
         shares = self.counts / (self.size.height * self.size.width)
         ignore = unlabeled(raster.dtype)
         drawn = draw_label_map(pixels, labels, self.names, self.colors, ignore, shares=shares)
@@ -76,4 +83,4 @@ class LabelMapFile(Result):
         return class_areas(self.path, self.size, self.counts, self.names, self.first_label)
 
     def save_polygons(self, out: Path, georeference: Georeference) -> int:
-        return write_polygons(self.file, out, self.names, self.first_label)
+        return write_file_polygons(self.file, out, self.names, self.first_label)

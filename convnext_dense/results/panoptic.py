@@ -14,10 +14,10 @@ from ..io.coco_format import CocoImage
 from ..io.georeference import Georeference
 from ..io.image_size import ImageSize
 from ..io.panoptic import VOID, Segments, colors_of_ids, id_of_color
-from ..io.shrunk_image import sample, shrink_factor
+from ..io.shrunk_image import shrink_factor, shrink_labels
 from .drawing import draw_segments, segment_colors, tags_fit
-from .geojson import write_regions
 from .label_map import strips
+from .polygons import write_regions
 from .result import Result, import_supervision
 from .segmentation import LEGEND_ROWS
 from .text import drawable_names
@@ -180,7 +180,7 @@ class Panoptic(Result):
         """
         factor = shrink_factor(self.size, self.drawn_side)
         pixels = image_to_draw_on(self.path, image, self.size, self.value_range, self.opening, factor)
-        ids = self.ids if factor == 1 else sample(lambda window: self.ids[window.slices], self.size, factor)
+        ids = self.ids if factor == 1 else shrink_labels(lambda window: self.ids[window.slices], self.size, factor)
         places = _places_of(ids, [segment.id for segment in self.segments])
         names = drawable_names(self.names)
         tags = [

@@ -14,10 +14,10 @@ from ..io.georeference import Georeference
 from ..io.image_size import ImageSize
 from ..io.images import UNLABELED
 from ..io.mask_box import box_around
-from ..io.shrunk_image import sample, shrink_factor
+from ..io.shrunk_image import shrink_factor, shrink_labels
 from .drawing import draw_label_map
-from .geojson import write_label_polygons
 from .label_map import SegmentationEntry, class_areas, count_labels, unlabeled
+from .polygons import write_label_polygons
 from .result import Result, import_supervision
 from .writing import image_to_draw_on, save_drawing, save_image
 
@@ -70,7 +70,7 @@ class Segmentation(Result):
         pixels = image_to_draw_on(self.path, image, size, self.value_range, self.opening, factor)
         labels, shares = self.labels, None
         if factor > 1:
-            labels = sample(lambda window: self.labels[window.slices], size, factor)
+            labels = shrink_labels(lambda window: self.labels[window.slices], size, factor)
             shares = self._counts() / self.labels.size
         ignore = unlabeled(self.labels.dtype)
         drawn = draw_label_map(pixels, labels, self.names, self.colors, ignore, legend_rows, shares)

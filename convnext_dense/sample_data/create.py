@@ -27,7 +27,7 @@ from ..io.cache import cache_folder
 from ..io.progress import progress_bar
 from . import writer
 from .coco import SceneEntry
-from .once import draw_once
+from .draw_once import draw_once
 from .workers import Job, available_cpus, run_jobs
 
 SAMPLE_VERSION = 2
@@ -67,7 +67,7 @@ def sample_root(root: Path | str | None = None, size: SampleSize = FULL) -> Path
 def ensure_sample(root: Path | str | None = None, *, workers: int | None = None, size: SampleSize = FULL) -> Path:
     """Draw the sample if it is missing or incomplete, and return its folder.
 
-    See :func:`.once.draw_once`; a progress bar is shown on a terminal.
+    See :func:`.draw_once.draw_once`; a progress bar is shown on a terminal.
 
     Args:
         root: the cache folder, see :func:`sample_root`.

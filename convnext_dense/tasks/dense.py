@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from ..data.check import DatasetRecords, ImageRecord
-    from ..data.seen import Seen
+    from ..data.seen_sizes import SeenSizes
     from ..export.graphs import Normalization
     from ..io.band_images import ShownBands
     from ..io.image_size import ImageSize
@@ -112,7 +112,7 @@ class DenseTask(Task):
     def training_side(self, cfg: Config) -> float | None:
         return mean_side(cfg)
 
-    def seen(self, cfg: Config) -> Seen:
+    def seen(self, cfg: Config) -> SeenSizes:
         return seen_in_training(cfg)
 
     def draw_record(self, data: DatasetRecords, record: ImageRecord, title: str, fault: str) -> np.ndarray:

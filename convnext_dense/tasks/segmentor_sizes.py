@@ -9,7 +9,7 @@ from ..io.image_size import ImageSize
 from .config_parts import loaders
 from .pipelines import as_size, is_size, scale_sizes
 from .sizes import find_training_size, follow, pads_after, set_at, value_at
-from .windows import close_gaps, follow_with_window, set_window
+from .slide_window import close_gaps, follow_with_window, set_window
 
 if TYPE_CHECKING:
     from mmengine.config import Config

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..data.seen import UNKNOWN, Seen
+from ..data.seen_sizes import UNKNOWN, SeenSizes
 from ..errors import UserError
 from .bands import bands_of
 from .class_choices import join_checked, settle_choice
@@ -347,7 +347,7 @@ class TaskData(ABC):
         """Return the shorter side that training resizes images to on average, in pixels; None if it is unknown."""
         return None
 
-    def seen(self, cfg: Config) -> Seen:
+    def seen(self, cfg: Config) -> SeenSizes:
         """Return how large networks see images, or their tiles, in training, where objects can be too small."""
         return UNKNOWN
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..errors import UserError
+from ..errors import BadImage, UserError
 from ..io.files import write_errors
 from ..io.image_size import ImageSize
 from ..io.panoptic import colors_of_ids
@@ -28,12 +28,8 @@ if TYPE_CHECKING:
     from .records import ClassInfo
 
 
-class BadImage(UserError):
-    """Error for an image that can't be read, or is too thin, unlike one for a file that can't be written."""
-
-
 class TileProgress:
-    """What is told of an image while it is predicted in tiles; this one says nothing."""
+    """Receiver of the progress of an image that is predicted in tiles; this one shows nothing."""
 
     def start(self, total: int, done: int = 0) -> None:
         """Begin an image of so many tiles, of which some are done already."""
@@ -42,7 +38,7 @@ class TileProgress:
         """Count tiles."""
 
     def say(self, line: str) -> None:
-        """Say something about it."""
+        """Show a line about it."""
 
 
 class TiledFile(NamedTuple):

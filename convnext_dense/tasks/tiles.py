@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..data.seen import Seen
+from ..data.seen_sizes import SeenSizes
 from ..errors import UserError
 from ..io.image_size import TOTAL_STRIDE, ImageSize
 from ..tiling.settings import TileSettings
@@ -235,21 +235,21 @@ def describe_settings(settings: TileSettings | None) -> str:
     )
 
 
-def seen_in_training(cfg: Config) -> Seen:
+def seen_in_training(cfg: Config) -> SeenSizes:
     """Return at which sizes images, or their tiles, enter a network in training, on average."""
     return _seen(cfg, 'train_dataloader')
 
 
-def seen_in_testing(cfg: Config) -> Seen:
+def seen_in_testing(cfg: Config) -> SeenSizes:
     """Return at which size images, or their tiles, enter a network in testing."""
     return _seen(cfg, 'test_dataloader')
 
 
-def _seen(cfg: Config, key: str) -> Seen:
+def _seen(cfg: Config, key: str) -> SeenSizes:
     loader, settings = cfg.get(key), tiles_of(cfg)
     scales = [] if loader is None else resized_scales(loader.dataset)
     crop = find_training_size(cfg) if key == 'train_dataloader' else None
-    return Seen(
+    return SeenSizes(
         tuple((short * share, long * share) for (short, long), share in scales),
         settings.size if settings else None,
         min(crop.size) if crop else None,

@@ -11,7 +11,7 @@ from convnext_dense.config.provenance import explain
 from convnext_dense.config.read import read_config
 from convnext_dense.config.sample import find_sample_settings, merged, read_sample_settings
 from convnext_dense.errors import UserError
-from convnext_dense.samples import LARGE_SAMPLES
+from convnext_dense.sample_data.names import LARGE_SAMPLES
 from tests.helpers.run_tool import ROOT
 
 TINY = ROOT / 'configs/classification/convnext_t.py'

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convnext_dense.data.dense import BadImage
+from convnext_dense.data import dense  # noqa: F401 - registers the transform
+from convnext_dense.errors import BadImage
 from convnext_dense.registry import TRANSFORMS
 
 

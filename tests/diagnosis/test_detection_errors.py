@@ -1,4 +1,4 @@
-"""Every kind of error by hand, and its cost by mending the data set itself and evaluating it with faster-coco-eval."""
+"""Every kind of error by hand, and its cost by fixing the data set itself and evaluating it with faster-coco-eval."""
 
 import dataclasses
 
@@ -90,7 +90,7 @@ def costs(image):
 
 
 def test_costs_of_each_kind_alone():
-    """A right prediction of two objects, and above it one that is wrong: AP 0.5 x 0.5 until it is mended."""
+    """A right prediction of two objects, and above it one that is wrong: AP 0.5 x 0.5 until it is fixed."""
     true, right = [(BOX, 0), (OTHER, 0)], (OTHER, 0, 0.5)
     half, all_recalls = 51 / 101, 1  # 51 of 101 recalls up to 1 / 2
     base = half * 0.5
@@ -137,12 +137,12 @@ def test_costs_are_the_gain_of_a_data_set_that_is_mended(seed):
     assert found.by_class == pytest.approx(base)
     assert {error.kind for error in errors} == set(KINDS)
     for kind in KINDS:
-        gain = ap50(mended(images, [error for error in errors if error.kind == kind])) - base
+        gain = ap50(fixed(images, [error for error in errors if error.kind == kind])) - base
         assert found.by_kind[kind] == pytest.approx(gain), kind
         assert gain.min() > -1e-9 and (kind == 'both' or gain.max() > 0)
     wrong = [error for error in errors if error.prediction is not None]
     removed = [dataclasses.replace(error, kind='background') for error in wrong]
-    assert found.false_positives == pytest.approx(ap50(mended(images, removed)) - base)
+    assert found.false_positives == pytest.approx(ap50(fixed(images, removed)) - base)
     at = matches_of(images).at(0.5)
     found_objects = set(zip(at.images.tolist(), at.partners[0].tolist(), strict=True))
     lost = [
@@ -151,10 +151,10 @@ def test_costs_are_the_gain_of_a_data_set_that_is_mended(seed):
         for truth in np.flatnonzero(~image.truth.crowd).tolist()
         if (number, truth) not in found_objects
     ]
-    assert found.false_negatives == pytest.approx(ap50(mended(images, lost)) - base)
+    assert found.false_negatives == pytest.approx(ap50(fixed(images, lost)) - base)
 
 
-def mended(images, errors):
+def fixed(images, errors):
     """Change the images themselves: take predictions and objects away, or move predictions to their objects."""
     at = matches_of(images).at(0.5)
     taken = set(zip(at.images.tolist(), at.partners[0].tolist(), strict=True))

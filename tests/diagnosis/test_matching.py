@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from convnext_dense.diagnosis.matching import COCOS_LIMIT, SIZES
-from convnext_dense.evaluation import coco
+from convnext_dense.diagnosis.matching import SIZES
 from convnext_dense.io.coco_format import IGNORE_REGION
 from tests.helpers.detected_images import detected_image, matches_of
 
@@ -56,7 +55,6 @@ def test_a_hundred_predictions_of_a_class_count_in_an_image():
     matches = matches_of([image])
     assert [np.count_nonzero(matches.labels == label) for label in (0, 1)] == [100, 1]
     assert (matches.partners == -1).all()
-    assert COCOS_LIMIT == coco.COCOS_LIMIT == 100
 
 
 def test_predictions_are_sorted_by_class_score_and_image():

@@ -10,13 +10,14 @@ from mmengine.dataset import Compose
 from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.structures import PixelData
 
-from convnext_dense.data.dense import BadImage
+from convnext_dense.data.segmentation.dataset import MaskFolder
 from convnext_dense.engine import tiled_evaluation
 from convnext_dense.engine.tiled_evaluation import TiledEvaluation, without_loading
-from convnext_dense.errors import UserError
+from convnext_dense.errors import BadImage, UserError
 from convnext_dense.evaluation import CocoAP, IoU, PanopticQuality
 from convnext_dense.io.windowed_image import WindowedImage
 from convnext_dense.tiling.settings import TileSettings
+from tests.helpers.mask_folder import save
 from tests.helpers.tile_scenes import Scene
 from tests.helpers.tiled_models import Detector, Panoptic, Segmentor, as_image, pack
 
@@ -112,7 +113,7 @@ def test_masks_without_windows_are_read_once():
 
 
 def test_label_maps_of_large_images_are_not_kept(monkeypatch):
-    monkeypatch.setattr(tiled_evaluation, 'MOST_KEPT', 100)
+    monkeypatch.setattr(tiled_evaluation, 'MOST_DRAWN', 100)
     metrics, outputs, _ = evaluated(Segmentor(), labeled(), IoU())
     assert metrics == iou_of_whole()
     assert all('pred_sem_seg' not in output for output in outputs)
@@ -254,6 +255,23 @@ def test_parts_of_a_data_set():
     assert TiledEvaluation.of(Segmentor(), range(3), 1) is None
     with pytest.raises(UserError, match=r'different tiles .32 x 48 by 0.2, none.: give all the same'):
         TiledEvaluation.of(Segmentor(), SimpleNamespace(datasets=[one, labeled(tiles=None)]), 1)
+
+
+def test_real_parts_of_a_data_set_are_told_apart_by_their_images(tmp_path):
+    predictions, _ = maps()
+    parts = []
+    for name, numbers in zip('ab', predictions, strict=True):
+        save(tmp_path / name / 'images/validation/1.png', as_image(numbers))
+        save(tmp_path / name / 'annotations/validation/1.png', numbers.astype(np.uint8))
+        (tmp_path / name / 'classes.txt').write_text('x\ny\nz\n')
+        load = [dict(type='convnext_dense.LoadImage')]
+        options = dict(reduce_zero_label=False, test_mode=True, tiles=dict(size=32))
+        parts.append(MaskFolder(str(tmp_path / name), 'validation', load, **options))
+        parts[-1].pipeline.transforms.append(pack)
+    tiled = TiledEvaluation.of(Segmentor(), SimpleNamespace(datasets=parts), 4)
+    evaluator = evaluator_of(IoU(), parts[0].metainfo)
+    tiled.process({'data_samples': [part[0]['data_samples'] for part in parts], 'skipped': []}, evaluator)
+    assert evaluator.evaluate(2)['mIoU'] == 100
 
 
 def test_steps_that_load_are_left_out_of_all_views():

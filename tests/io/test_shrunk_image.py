@@ -11,7 +11,7 @@ from convnext_dense.errors import UserError
 from convnext_dense.io import shrunk_image
 from convnext_dense.io.band_images import ShownBands, stretch
 from convnext_dense.io.image_size import ImageSize
-from convnext_dense.io.shrunk_image import read_shrunk, sample, shrink, shrink_factor, shrunk_size
+from convnext_dense.io.shrunk_image import read_shrunk, shrink, shrink_factor, shrink_labels, shrunk_size
 from convnext_dense.io.value_range import ValueRange
 
 SIZE = ImageSize(67, 94)
@@ -55,7 +55,7 @@ def test_pixels_are_means(factor, bands):
 @pytest.mark.parametrize('factor', [1, 2, 5, 30])
 def test_labels_are_those_in_the_middle(factor):
     labels = noise(*SIZE, most=9)
-    found = sample(lambda window: labels[window.slices], SIZE, factor)
+    found = shrink_labels(lambda window: labels[window.slices], SIZE, factor)
     assert found.shape == shrunk_size(SIZE, factor)
     for y, x in np.ndindex(found.shape):
         middle = min(y * factor + factor // 2, SIZE.height - 1), min(x * factor + factor // 2, SIZE.width - 1)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from convnext_dense.io.image_size import ImageSize
-from convnext_dense.io.window import Window, central_window
+from convnext_dense.io.window import Window, central_window, tile_size
 
 
 def test_a_window_takes_its_pixels_of_an_array():
@@ -27,3 +27,8 @@ def test_the_intersection_has_the_pixels_of_both(other):
 
 def test_the_middle_of_an_image():
     assert central_window(ImageSize(100, 31), ImageSize(40, 60)) == Window(30, 0, 40, 31)
+
+
+def test_the_size_of_tiles():
+    assert tile_size(ImageSize(100, 3000), ImageSize(640, 640)) == ImageSize(100, 640)
+    assert tile_size(ImageSize(100, 3000), None) == ImageSize(100, 3000)

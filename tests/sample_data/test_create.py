@@ -20,7 +20,7 @@ from convnext_dense.sample_data.create import (
     ensure_sample,
     sample_root,
 )
-from convnext_dense.sample_data.once import MANIFEST
+from convnext_dense.sample_data.draw_once import MANIFEST
 from tests.helpers.sample_process import hashes, let_draw, start_drawing
 from tests.sample_data.conftest import SIZE
 

@@ -12,7 +12,7 @@ import pytest
 import tifffile
 import torch
 
-from convnext_dense.errors import UserError
+from convnext_dense.errors import BadImage, UserError
 from convnext_dense.io.georeference import Georeference
 from convnext_dense.io.image_size import ImageSize
 from convnext_dense.io.windowed_image import WindowedImage
@@ -20,7 +20,7 @@ from convnext_dense.results import Panoptic
 from convnext_dense.results.drawing import palette
 from convnext_dense.tasks import tiled_results
 from convnext_dense.tasks.records import ClassInfo
-from convnext_dense.tasks.tiled_results import BadImage, TiledFile, TileProgress
+from convnext_dense.tasks.tiled_results import TiledFile, TileProgress
 from convnext_dense.tiling.blocks import BlockGrid, label_blocks
 from convnext_dense.tiling.grid import tile_windows
 from convnext_dense.tiling.segments import TileSegments, merge_segments

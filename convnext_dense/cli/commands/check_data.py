@@ -24,7 +24,7 @@ from ...config.machine import cores
 from ...config.read import point_at, read_config
 from ...counting import counted
 from ...data.check import NOTE, PROBLEM, WARNING, CheckResult, Finding, SplitRecords, check_dataset
-from ...data.check.large import count_tiles, find_small, sizes_in_records
+from ...data.check.small_objects import count_tiles, find_small, sizes_in_records
 from ...data.check.values import find_enlarged
 from ...data.image_scan import ImageScan
 from ...errors import UserError

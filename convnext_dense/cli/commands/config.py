@@ -13,7 +13,7 @@ from rich.text import Text
 
 from ...config.provenance import Value, explain
 from ...errors import UserError
-from ...samples import SAMPLES
+from ...sample_data.names import SAMPLES
 from ..arguments import reading_arguments
 
 

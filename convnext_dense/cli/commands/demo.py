@@ -19,11 +19,11 @@ from ...data.formats.base import WHOLE
 from ...data.formats.write import WRITERS, write_data_set
 from ...data.formats.write.base import LabeledData, LabeledImage
 from ...data.image_files import EXTENSIONS, describe_left_out
-from ...errors import UserError
+from ...errors import BadImage, UserError
 from ...inference.files import IMAGES, RESULTS, find_inputs, is_video, name_outputs
 from ...inference.image_ids import number_images, read_image_ids
 from ...inference.predictor import Predictor, load
-from ...inference.reading import ImageLike
+from ...inference.read_images import ImageLike
 from ...io.coco_format import CocoImage
 from ...io.files import atomic_write
 from ...io.geojson import crs_of, import_gdal
@@ -35,7 +35,7 @@ from ...io.video import Video, write_video
 from ...models.compiling import compile_backbone
 from ...results import Result
 from ...tasks import ClassInfo
-from ...tasks.tiled_results import BadImage, TileProgress
+from ...tasks.tiled_results import TileProgress
 from ..arguments import config_and_checkpoint
 from ..band_arguments import prediction_arguments
 from ..commercial import check_commercial

@@ -14,9 +14,9 @@ from ...data.formats.write import WRITERS
 from ...data.formats.write.base import LabeledData, LabeledImage
 from ...data.panoptic.files import find_panoptic_splits, read_lists
 from ...io.files import atomic_folder, write_errors
-from ...sample_data import ensure_sample
-from ...sample_data.aerial import ensure_large_sample
-from ...samples import LARGE_BANDS, LARGE_SAMPLES
+from ...sample_data.aerial.create import ensure_large_sample
+from ...sample_data.create import ensure_sample
+from ...sample_data.names import LARGE_BANDS, LARGE_SAMPLES
 from ..parsers.sample import FOLDER, PANOPTIC
 from .convert_data import describe_written, write
 

@@ -33,7 +33,7 @@ from ...engine import COMMANDS, DataCheck, Runner, propagate_failures
 from ...engine.dry_run import check_first_step
 from ...engine.environment import warn_of_load
 from ...errors import Stopped, UserError
-from ...samples import SAMPLES
+from ...sample_data.names import SAMPLES
 from ...tasks import keep_split, own_datasets, place_of, task_of
 from ...tasks.bands import describe_bands
 from ...tasks.tiles import RunTiles, describe_tiles, tiles_of_run

@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 
 from ...errors import UserError
-from ...samples import LARGE_SAMPLES, SAMPLE, SAMPLES
+from ...sample_data.names import LARGE_SAMPLES, SAMPLE, SAMPLES
 from ..arguments import MASK_FORMATS, WRITE_FORMATS
 from .convert_data import check_new_folder
 

@@ -222,7 +222,7 @@ class CocoDataset(DenseDataset, BaseDataset):
 
         return content
 
-    def tile_objects(self, tile: Tile) -> dict:
+    def tile_annotations(self, tile: Tile) -> dict:
         near = self._objects.near(tile.image, tile.window)
         return {'instances': self._objects.clip(near, tile.image, tile.window, MaskRule(learned=False))}
 

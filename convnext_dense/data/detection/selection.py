@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 from ...io.coco_format import CocoAnnotation, CocoImage
 from ...io.image_size import ImageSize
+from ...io.window import tile_size
 from ..text import count_of
 from .coco import CocoData
-from .thin_images import is_too_thin, resized_long_side, seen_size
+from .thin_images import is_too_thin, resized_long_side
 
 MIN_BOX_SIDE = 1.0  # pixels: thinner boxes are not used for training, as in mmdet and so in the published recipes
 
@@ -62,7 +63,7 @@ def select(
             selection.empty.append(image)
         elif min(size) < rules.get('min_size', 0):
             selection.small.append(image)
-        elif is_too_thin(size if tile is None else seen_size(size, tile), long_side, least_side):
+        elif is_too_thin(tile_size(size, tile), long_side, least_side):
             selection.thin.append(image)
         else:
             selection.images.append(image)

@@ -13,11 +13,6 @@ def is_too_thin(size: ImageSize, long_side: float | None, least_side: float) -> 
     return long_side is not None and min(size) * long_side / max(size) < least_side
 
 
-def seen_size(size: ImageSize, tile: ImageSize) -> ImageSize:
-    """Return the size of the tiles of an image: that of ``tile``, or of the image where that is smaller."""
-    return ImageSize(min(size.height, tile.height), min(size.width, tile.width))
-
-
 def resized_long_side(pipeline: Sequence[Any]) -> float | None:
     """Return the long side, in pixels, that a pipeline resizes thin images to; None if it does not resize.
 

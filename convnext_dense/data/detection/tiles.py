@@ -7,14 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...counting import counted
 from ...io.coco_format import IGNORE_REGION, Instance, RunLengths
 from ...io.image_size import ImageSize
 from ...io.window import Window
 from ...tiling.grid import TileAxis
 from ...tiling.settings import TileSettings
-from ..packed import PackedList
-from ..tiles import TileTable
+from ..packed_list import PackedList
+from ..tiles import TileTable, describe_cut
 from .mask_crops import crop_mask, crop_polygons
 from .selection import MIN_BOX_SIDE
 
@@ -152,7 +151,8 @@ class TiledObjects:
                     (shown if shows else empty).append((image, window))
             ignored, times = ignored + np.count_nonzero(cut), times + int(cut.sum())
             never += np.count_nonzero(best[self._are_objects[self._of_image(image)]] == 0)
-        return FoundTiles(TileTable(shown, empty, self.settings), times, self._describe(ignored, times, never))
+        line = describe_cut('object', ignored, times, never, self.settings)
+        return FoundTiles(TileTable(shown, empty, self.settings), times, line)
 
     def _rows(self, image: int) -> Iterator[_Row]:
         (height, width), overlap = self.settings.size, self.settings.overlap
@@ -176,17 +176,6 @@ class TiledObjects:
         if not self.masks.learned:
             return True
         return shows_object(self.clip(self.near(image, window), image, window))
-
-    def _describe(self, ignored: int, times: int, never: int) -> str:
-        least = f'{self.settings.least_visible:.0%}'
-        line = ''
-        if times:
-            what = f'{counted(ignored, "object")} {"is" if ignored == 1 else "are"} ignored'
-            line = f'; {what} in tiles that have less than {least} of the box, {counted(times, "time")}'
-        if never:
-            what = f'{counted(never, "object")} {"is" if never == 1 else "are"} learned in no tile'
-            line += f'; {what}, since none has {least} of the box: take larger tiles with --tile'
-        return line
 
 
 class FoundTiles(NamedTuple):

@@ -15,7 +15,7 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
-from ...errors import UserError
+from ...errors import BadImage, UserError
 from ...io.color_masks import RESTORE
 from ...io.image_size import ImageSize
 from ...io.images import check_on_bad_image
@@ -26,7 +26,7 @@ from ...tiling.grid import tile_windows
 from ...tiling.settings import TileSettings
 from ..check.records import WARNING
 from ..class_choice import ClassChoice, as_choice
-from ..dense import BadImage, DenseDataset
+from ..dense import DenseDataset
 from ..formats.faults import describe_faults
 from ..subset import Split
 from ..text import count_of, shortened

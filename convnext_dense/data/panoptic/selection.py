@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...io.image_size import ImageSize
-from ..detection.thin_images import is_too_thin, resized_long_side, seen_size
+from ...io.window import tile_size
+from ..detection.thin_images import is_too_thin, resized_long_side
 from ..subset import Split, select
 from .read import PanopticData, PanopticImage
 
@@ -50,7 +51,7 @@ def select_for_training(
             selection.empty.append(one)
         elif min(size) < rules.get('min_size', 0):
             selection.small.append(one)
-        elif is_too_thin(size if tile is None else seen_size(size, tile), long_side, least_side):
+        elif is_too_thin(tile_size(size, tile), long_side, least_side):
             selection.thin.append(one)
         else:
             selection.images.append(one)

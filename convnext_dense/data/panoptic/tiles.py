@@ -15,7 +15,7 @@ from ...io.window import Window
 from ...tiling.grid import tile_windows
 from ...tiling.settings import TileSettings
 from ..scan_cache import cache_file, files_digest, scan_once
-from ..tiles import TileTable
+from ..tiles import TileTable, describe_cut
 
 SCAN_VERSION = 1
 """Version of the cached results; increase it whenever the results of a scan change."""
@@ -124,7 +124,15 @@ class Shown(NamedTuple):
 def find_shown(
     truth: PanopticTruth, ids: Sequence[int], boxes: Mapping[int, Box], window: Window, least_visible: float
 ) -> Shown:
-    """Tell what is learned in a window, which has pixels of the segments ``ids``; crowds never are."""
+    """Tell what is learned in a window; crowds never are.
+
+    Args:
+        truth: the ground truth of the image.
+        ids: the segments with pixels in the window.
+        boxes: the box around each segment in the image, by its id.
+        window: the window.
+        least_visible: least share of a thing's box, in (0, 1], with which it is learned.
+    """
     present, things = set(ids), truth['things']
     shown = Shown([], [], [])
     for segment in truth['segments']:
@@ -145,6 +153,11 @@ def find_tiles(
 ) -> tuple[TileTable, str, int]:
     """Find the tiles with a thing that is visible enough.
 
+    Args:
+        truths: the ground truth of the images, with their ``size``.
+        scans: of each image, from :func:`scan_segments`.
+        settings: size and overlap of the tiles, and the least visible share.
+
     Returns:
         The tiles, what is said of the others and of things that tiles cut, and the number of times these are ignored.
     """
@@ -164,21 +177,21 @@ def find_tiles(
                 (shown if found.things else empty).append((image, window))
             else:
                 unlabeled += 1
-    least = f'{settings.least_visible:.0%}'
     line = ''
     if unlabeled:
-        line += f'; {counted(unlabeled, "other")} with nothing to learn {"is" if unlabeled == 1 else "are"} not used'
-    if times:
-        what = f'{counted(len(ignored), "thing")} {"is" if len(ignored) == 1 else "are"} ignored'
-        line += f'; {what} in tiles that have less than {least} of the box, {counted(times, "time")}'
-    if never := len(ignored - learned):
-        what = f'{counted(never, "thing")} {"is" if never == 1 else "are"} learned in no tile'
-        line += f'; {what}, since none has {least} of the box: take larger tiles with --tile'
+        line = f'; {counted(unlabeled, "other")} with nothing to learn {"is" if unlabeled == 1 else "are"} not used'
+    line += describe_cut('thing', len(ignored), times, len(ignored - learned), settings)
     return TileTable(shown, empty, settings), line, times
 
 
 def cut_segments(read: Segments, reach: Window, window: Window) -> Segments:
-    """Return the segments of a window of those that were read of a larger one, with their areas in it."""
+    """Return the segments of a window, with their areas in it.
+
+    Args:
+        read: the segments of the reach.
+        reach: a window that has all of the other.
+        window: the window.
+    """
     inside = Window(window.top - reach.top, window.left - reach.left, *window.size)
     ids = read.ids[inside.slices]
     numbers, counts = np.unique(ids, return_counts=True)

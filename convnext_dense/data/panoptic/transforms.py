@@ -6,14 +6,13 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from ...compat.mmdet_imports import light_imports
-from ...errors import UserError
+from ...errors import BadImage, UserError
 from ...io.coco_format import IGNORE_REGION
 from ...io.color_masks import RESTORE
 from ...io.images import UNLABELED
 from ...io.mask_box import box_around
 from ...io.panoptic import PanopticTruth, Segments, read_segments
 from ...registry import TRANSFORMS
-from ..dense import BadImage
 
 with light_imports():
     from mmdet.structures.bbox import HorizontalBoxes

@@ -15,13 +15,14 @@ from PIL import Image
 from ...compat.mmengine_private_names import normalizes
 from ...counting import counted
 from ...data.check.bands import FAR_FROM, find_lost_spread
-from ...data.check.large import ObjectSize, find_small, object_sizes
 from ...data.check.records import NOTE
+from ...data.check.small_objects import ObjectSize, find_small, object_sizes
 from ...data.check.values import find_enlarged, find_value_faults
 from ...data.foreign import classes_of, count_images, different_class, innermost
 from ...data.image_scan import ImageHeader, measure_bands, read_header
-from ...data.seen import UNKNOWN, Seen
+from ...data.seen_sizes import UNKNOWN, SeenSizes
 from ...data.text import shortened
+from ...data.tiles import LARGE_IMAGE
 from ...errors import UserError
 from ...io.band_choice import check_exist
 from ...io.band_images import bad_image, check_same_kind
@@ -35,7 +36,6 @@ from ...registry import HOOKS
 
 MAX_OPENED = 64  # images per split, which take 20 ms on a local disk
 MAX_DECODED = 16  # images per split, which take 0.2 s if they are photos of COCO
-MAX_DECODED_PIXELS = 50_000_000  # of an image that is read by tiles
 
 
 @HOOKS.register_module()
@@ -55,7 +55,7 @@ class DataCheck(Hook):
             is ambiguous, unless the run skips bad images.
     """
 
-    def __init__(self, side: float | None = None, square: bool = False, seen: Seen = UNKNOWN) -> None:
+    def __init__(self, side: float | None = None, square: bool = False, seen: SeenSizes = UNKNOWN) -> None:
         self.side, self.square, self.seen = side, square, seen
 
     def before_train(self, runner: Runner) -> None:
@@ -264,7 +264,7 @@ def _is_left_to_tiles(dataset: Any, path: str) -> bool:
     if _tile_of(dataset) is None:
         return False
     header = read_header(path, dataset.opening)
-    is_large = not isinstance(header, str) and header.size.height * header.size.width > MAX_DECODED_PIXELS
+    is_large = not isinstance(header, str) and header.size.height * header.size.width > LARGE_IMAGE
     return is_large and decodes_whole(path, dataset.opening)
 
 

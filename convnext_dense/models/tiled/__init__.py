@@ -1,5 +1,5 @@
 """Models of mmdet and mmseg on images of any size: the tiles are predicted and merged."""
 
-from .model import TiledModel, UnreadableTile
+from .model import TiledModel
 
-__all__ = ['TiledModel', 'UnreadableTile']
+__all__ = ['TiledModel']

@@ -11,7 +11,7 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor
 
-from ...errors import UserError
+from ...errors import BadImage, UserError
 from ...io.image_size import ImageSize
 from ...io.panoptic import NO_SEGMENTS
 from ...io.shrunk_image import shrink, shrunk_size
@@ -23,8 +23,8 @@ from ...tiling.objects import Objects, merge_tiles, merge_with_whole
 from ...tiling.segments import TileSegments, merge_segments
 from ...tiling.settings import TileSettings
 from ..network_input import TooThin, pack_image
-from .ahead import ReadAhead
 from .convert import shrunk_objects, tile_objects, tile_segments
+from .read_ahead import ReadAhead
 from .scores import class_scores, count_classes, keeping_scores
 
 Advance = Callable[[int], object]
@@ -32,10 +32,6 @@ Advance = Callable[[int], object]
 
 KEPT_DETAIL = 2
 """How many times larger than a tile the image is, at least, that the pipeline shrinks for a pass over the whole."""
-
-
-class UnreadableTile(UserError):
-    """Error for a window of an image that can't be read."""
 
 
 class TiledModel:
@@ -69,7 +65,7 @@ class TiledModel:
         shrunk is left to the tiles, which is logged.
 
         Raises:
-            UnreadableTile: if a part of the image can't be read.
+            BadImage: if a part of the image can't be read.
             UserError: if the image is too thin for the network, or the model predicts no instances.
         """
         size, (tile, overlap) = image.size, self.tiles[:2]
@@ -105,7 +101,7 @@ class TiledModel:
 
         Returns:
             The grid of the tiles, and the blocks, predicted as they are asked for, which raises an
-            :class:`UnreadableTile` if a part of the image can't be read.
+            :class:`BadImage` if a part of the image can't be read.
         """
         grid = BlockGrid(image.size, *self.tiles[:2], count_classes(self.model))
         return grid, self._blocks(image, grid, start, advance)
@@ -119,7 +115,7 @@ class TiledModel:
             out: int32 (H, W) for the ids, such as a memory map; None to make it.
 
         Raises:
-            UnreadableTile: if a part of the image can't be read.
+            BadImage: if a part of the image can't be read.
             UserError: if the model predicts no segments.
         """
         fusion = getattr(self.model, 'panoptic_fusion_head', None)
@@ -159,7 +155,7 @@ class TiledModel:
             try:
                 pixels = image.read(window)
             except UserError as error:
-                raise UnreadableTile(str(error)) from None
+                raise BadImage(str(error)) from None
             return pack_image(self.transform, pixels, image.path, image.size)
 
         return ReadAhead(prepare, windows, self.batch)

@@ -4,7 +4,3 @@
 puts them together, :mod:`.bands` makes the six bands of a scene, :mod:`.writer` writes it as files, and :mod:`.create`
 writes all of them as a data set.
 """
-
-from .create import ensure_large_sample
-
-__all__ = ['ensure_large_sample']

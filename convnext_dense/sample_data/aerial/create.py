@@ -30,9 +30,9 @@ from ...io.image_stats import FILE_NAME, BandSums, ImageStats, write_stats
 from ...io.progress import progress_bar
 from ...io.rasters import open_raster
 from ...io.window import Window
-from ...samples import LARGE, LARGE_BANDS
 from ..coco import SceneEntry
-from ..once import draw_once
+from ..draw_once import draw_once
+from ..names import LARGE, LARGE_BANDS
 from ..workers import Job, available_cpus, run_jobs
 from . import writer
 from .bands import BANDS
@@ -49,7 +49,7 @@ SIZES = (ImageSize(3000, 3000), ImageSize(2720, 3100), ImageSize(3100, 2650))
 
 @dataclass(frozen=True)
 class LargeSize:
-    """Numbers of scenes, and their size over the usual one."""
+    """Numbers of scenes; their sides, and their numbers of things, over the usual ones."""
 
     train: int = 4
     val: int = 2
@@ -77,7 +77,7 @@ def large_root(root: Path | str | None = None, *, bands: bool = False, size: Lar
 def ensure_large_sample(
     root: Path | str | None = None, *, bands: bool = False, workers: int | None = None, size: LargeSize = FULL
 ) -> Path:
-    """Draw the large sample if it is missing or incomplete, and return its folder; see :func:`.once.draw_once`.
+    """Draw the large sample if it is missing or incomplete, and return its folder; see :func:`.draw_once.draw_once`.
 
     Args:
         root, bands, size: see :func:`large_root`.

@@ -64,7 +64,7 @@ def write_scene(
     scene = draw_aerial(size, np.random.default_rng(seed), density)
     name = f'{index + 1:04d}'
     image = six_bands(scene, np.random.default_rng([*seed, len(BANDS)])) if has_bands else scene.color
-    write_tiff(root / 'images' / split / f'{name}.tif', image)
+    write_image(root / 'images' / split / f'{name}.tif', image)
     labels, ids, annotations, segments = _annotate(scene, index + 1)
     folder = root / 'annotations'
     _write_png(folder / split / f'{name}.png', labels)
@@ -79,7 +79,7 @@ def write_scene(
     }
 
 
-def write_tiff(path: Path, image: np.ndarray) -> None:
+def write_image(path: Path, image: np.ndarray) -> None:
     """Write an image (H, W, bands) as a TIFF file with tiles, the values of a pixel together."""
     is_rgb = image.dtype == np.uint8
     import_tifffile().imwrite(

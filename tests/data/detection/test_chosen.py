@@ -1,5 +1,6 @@
 """Chosen classes of COCO files: the same tensors and numbers as from files that were changed by hand."""
 
+import json
 import logging
 
 import numpy as np
@@ -14,6 +15,7 @@ from convnext_dense.data.detection.dataset import CocoDataset
 from convnext_dense.errors import UserError
 from convnext_dense.io.coco_format import IGNORE_REGION
 from tests.helpers import coco_files
+from tests.helpers.small_files import write_files
 
 PIPELINE = [
     dict(type='convnext_dense.LoadImage'),
@@ -182,3 +184,22 @@ def test_a_check_counts_and_lists_as_training_does(tmp_path, data):
     assert [f.message for f in found.findings if f.message.startswith('2 classes of 3 by choice')]
     labels = [i['bbox_label'] for image in found.splits[1].images for i in image.instances]
     assert labels.count(IGNORE_REGION) == 2
+
+
+@pytest.mark.parametrize('zero', [[1, 1, 10, 0], [1, 1, 'x', 4], [500, 500, 9, 9]])
+def test_broken_annotations_of_ignored_classes_are_not_lost(tmp_path, zero):
+    boxes = [[1, 1, 10, 10], zero, [3, 1, 10, 10]]
+    annotations = [
+        {'id': number, 'image_id': 1, 'category_id': 2, 'bbox': box, 'iscrowd': 0}
+        for number, box in enumerate(boxes, 1)
+    ]
+    file = tmp_path / 'val.json'
+    images = [{'id': 1, 'file_name': 'a.png', 'height': 20, 'width': 40}]
+    categories = [{'id': 1, 'name': 'cat'}, {'id': 2, 'name': 'dog'}]
+    write_files(tmp_path, {'a.png': None})
+    for with_cat in (False, True):
+        cat = [{**annotations[0], 'id': 9, 'category_id': 1}] if with_cat else []
+        content = {'images': images, 'categories': categories, 'annotations': annotations + cat}
+        file.write_text(json.dumps(content))
+        data = CocoDataset(str(file), str(tmp_path), [], test_mode=True, choice={'ignore': ['dog']}, most_lost=0)
+        assert [len(data), data.class_counts.tolist()] == [1, [len(cat)]]

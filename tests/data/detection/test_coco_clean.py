@@ -206,7 +206,7 @@ def test_two_points_are_a_rectangle_and_its_box_but_four_numbers_alone_may_be_an
         ({'ignored': True}, None, {'iscrowd': 0}),  # a key of the file's own
     ],
 )
-def test_what_is_mended_is_named(tmp_path, data, values, said, result):
+def test_what_is_fixed_is_named(tmp_path, data, values, said, result):
     change(data, 1, **values)
     coco = read(tmp_path, data)
     assert [(f.message, f.ids) for f in coco.faults] == ([(said, [1])] if said else [])

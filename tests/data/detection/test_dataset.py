@@ -1,6 +1,5 @@
 """COCO files as a data set: what mmdet's pipeline makes of them, what is left out, what is said."""
 
-import json
 import logging
 
 import numpy as np
@@ -19,7 +18,6 @@ from convnext_dense.errors import UserError
 from convnext_dense.io.coco_format import IGNORE_REGION, UNMASKED
 from tests.helpers import coco_files
 from tests.helpers.coco_files import COLORS, HEIGHT, WIDTH
-from tests.helpers.small_files import write_files
 
 LOAD = [
     dict(type='convnext_dense.LoadImage'),
@@ -422,22 +420,3 @@ def test_ignore_regions_are_no_class_to_balance(tmp_path, data):
     assert [i['bbox_label'] for i in sets.get_data_info(1)['instances']] == [IGNORE_REGION]
     assert [sets.get_cat_ids(place) for place in range(4)] == [[0, 1, 2], [], [2], []]
     assert ClassBalancedDataset(sets, oversample_thr=0.5).repeat_indices == [0, 0, 1, 2, 3]
-
-
-@pytest.mark.parametrize('zero', [[1, 1, 10, 0], [1, 1, 'x', 4], [500, 500, 9, 9]])
-def test_broken_annotations_of_ignored_classes_are_not_lost(tmp_path, zero):
-    boxes = [[1, 1, 10, 10], zero, [3, 1, 10, 10]]
-    annotations = [
-        {'id': number, 'image_id': 1, 'category_id': 2, 'bbox': box, 'iscrowd': 0}
-        for number, box in enumerate(boxes, 1)
-    ]
-    file = tmp_path / 'val.json'
-    images = [{'id': 1, 'file_name': 'a.png', 'height': 20, 'width': 40}]
-    categories = [{'id': 1, 'name': 'cat'}, {'id': 2, 'name': 'dog'}]
-    write_files(tmp_path, {'a.png': None})
-    for with_cat in (False, True):
-        cat = [{**annotations[0], 'id': 9, 'category_id': 1}] if with_cat else []
-        content = {'images': images, 'categories': categories, 'annotations': annotations + cat}
-        file.write_text(json.dumps(content))
-        data = CocoDataset(str(file), str(tmp_path), [], test_mode=True, choice={'ignore': ['dog']}, most_lost=0)
-        assert [len(data), data.class_counts.tolist()] == [1, [len(cat)]]

@@ -221,7 +221,7 @@ def test_wrappers_see_tiles_as_images(files):
     assert len(balanced) == sum(np.ceil(repeated)) + dataset.tile_table.empty_used
     info = dataset.get_data_info((3, 5))
     assert (info['height'], info['width']) == (64, 64) and info['instances'] and info['image_size'] == SIZE
-    assert dataset.image(1)[1] == SIZE and dataset.images == 2
+    assert dataset.image(1)[1] == SIZE and dataset.image_count == 2
 
 
 def test_the_tiles_are_told_in_a_line(files, said):

@@ -6,11 +6,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from convnext_dense.data.dense import BadImage
 from convnext_dense.data.panoptic.dataset import PanopticDataset
 from convnext_dense.data.panoptic.files import find_panoptic_splits
 from convnext_dense.data.panoptic.transforms import LoadPanoptic
-from convnext_dense.errors import UserError
+from convnext_dense.errors import BadImage, UserError
 from tests.helpers.mask_folder import save
 from tests.helpers.panoptic_files import as_colors, change, draw_ids, files_of, reference, settings
 

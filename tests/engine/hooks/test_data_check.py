@@ -12,7 +12,7 @@ from torch.utils.data import ConcatDataset
 from convnext_dense.data.classification.dataset import ImageFolder
 from convnext_dense.data.detection.dataset import CocoDataset
 from convnext_dense.data.foreign import with_seeds
-from convnext_dense.data.seen import Seen
+from convnext_dense.data.seen_sizes import SeenSizes
 from convnext_dense.data.segmentation.dataset import MaskFolder
 from convnext_dense.engine.hooks.data_check import (
     MAX_DECODED,
@@ -118,7 +118,7 @@ def test_values_are_said_in_one_line_of_each_split(tmp_path, caplog):
 def test_objects_that_come_out_small_are_said_for_training_alone(tmp_path, caplog):
     file, folder = coco_files.write(tmp_path, coco_files.content())  # 5 objects, and a crowd
     dataset = CocoDataset(str(file), str(folder), LOAD)
-    [(level, line)] = said_of(dataset, caplog, seen=Seen(((16, 20),)))
+    [(level, line)] = said_of(dataset, caplog, seen=SeenSizes(((16, 20),)))
     assert level == 'WARNING'
     assert line.startswith(
         'train: images of 60 x 80 (height x width, the median of 4) are shrunk 4.0 times on average'
@@ -126,7 +126,7 @@ def test_objects_that_come_out_small_are_said_for_training_alone(tmp_path, caplo
     assert line.endswith(': --tile 64 trains and predicts on tiles at their own size')
     assert '80% of 5 objects come out under 8 pixels: the median object has 24.5 pixels a side, and 6.1 in' in line
     caplog.clear()
-    assert said_of(dataset, caplog, seen=Seen(((60, 80),))) == []
+    assert said_of(dataset, caplog, seen=SeenSizes(((60, 80),))) == []
 
 
 def test_an_ambiguous_range_stops_the_run_before_it_starts(tmp_path, caplog):

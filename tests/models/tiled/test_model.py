@@ -7,10 +7,10 @@ import pytest
 import torch
 from mmengine.model import BaseTTAModel
 
-from convnext_dense.errors import UserError
+from convnext_dense.errors import BadImage, UserError
 from convnext_dense.io.image_size import ImageSize
 from convnext_dense.io.windowed_image import WindowedImage
-from convnext_dense.models.tiled import TiledModel, UnreadableTile
+from convnext_dense.models.tiled import TiledModel
 from convnext_dense.tiling.settings import TileSettings
 from tests.helpers.tile_scenes import Scene, in_order
 from tests.helpers.tiled_models import Detector, Panoptic, Segmentor, as_image, pack
@@ -234,7 +234,7 @@ def test_what_cannot_be_read_or_is_too_thin(monkeypatch):
             return super().read(window)
 
     before = threading.active_count()
-    with pytest.raises(UnreadableTile, match=r'^bad image scene.tif .a tile is broken.$'):
+    with pytest.raises(BadImage, match=r'^bad image scene.tif .a tile is broken.$'):
         tiled(Detector()).objects(Broken(np.zeros((64, 96, 3), np.uint8)))
     assert threading.active_count() == before
     monkeypatch.setattr('convnext_dense.models.network_input.TOTAL_STRIDE', 32)

@@ -14,7 +14,7 @@ import tifffile
 from convnext_dense.errors import UserError
 from convnext_dense.sample_data.aerial.create import FULL, SIZES, LargeSize, ensure_large_sample, large_root
 from convnext_dense.sample_data.create import sample_root
-from convnext_dense.sample_data.once import MANIFEST
+from convnext_dense.sample_data.draw_once import MANIFEST
 from tests.helpers.sample_process import hashes
 from tests.sample_data.aerial.conftest import SMALL
 

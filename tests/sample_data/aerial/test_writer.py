@@ -81,4 +81,4 @@ def test_an_outline_runs_along_the_edges_of_pixels():
 def test_without_tifffile_one_line_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, 'tifffile', None)
     with pytest.raises(UserError, match=r'^the images of the large sample .* need the tifffile package: pip install'):
-        writer.write_tiff(tmp_path / 'x.tif', np.zeros((4, 4, 3), np.uint8))
+        writer.write_image(tmp_path / 'x.tif', np.zeros((4, 4, 3), np.uint8))

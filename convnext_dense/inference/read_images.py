@@ -19,7 +19,16 @@ ImageLike = str | Path | np.ndarray | Image.Image
 
 
 def read_colors(image: ImageLike, value_range: ValueRange | None, opening: Opening) -> tuple[str | None, np.ndarray]:
-    """Return the image's path, or None, and its pixels, uint8 (H, W, 3), RGB."""
+    """Return the image's path, or None, and its pixels, uint8 (H, W, 3), RGB.
+
+    Args:
+        image: a path, an image of Pillow, or uint8 (H, W, 3) in RGB.
+        value_range: the values that become black and white, of images of more than 8 bits.
+        opening: the page, and the limit of pixels.
+
+    Raises:
+        UserError: if it can't be read, or is another array.
+    """
     if isinstance(image, str | Path):
         return str(image), read_rgb(image, value_range=value_range, opening=opening)
     if isinstance(image, Image.Image):
@@ -32,7 +41,17 @@ def read_colors(image: ImageLike, value_range: ValueRange | None, opening: Openi
 def read_bands(
     image: ImageLike, bands: BandInput, fill: Sequence[float], opening: Opening
 ) -> tuple[str | None, np.ndarray]:
-    """Return the image's path, or None, and the bands that a network takes, float32 (H, W, C)."""
+    """Return the image's path, or None, and the bands that a network takes, float32 (H, W, C).
+
+    Args:
+        image: a path, or an array (H, W, B) with all bands that are stored.
+        bands: the bands that the network takes.
+        fill: the value of each band where the image has no data, NaN or infinity.
+        opening: the page, and the limit of pixels.
+
+    Raises:
+        UserError: if it can't be read, is another array, or lacks a band.
+    """
     if isinstance(image, str | Path):
         try:
             return str(image), read_input(image, bands, fill, opening)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..io.image_size import ImageSize
+from ..io.window import tile_size
 
 
-class Seen(NamedTuple):
+class SeenSizes(NamedTuple):
     """How large a network sees images: the sizes that they are resized to fit into, and the tiles before that.
 
     A crop that follows cuts images without changing the size of what they show.
@@ -30,7 +31,7 @@ class Seen(NamedTuple):
 
     def cut(self, size: ImageSize) -> ImageSize:
         """Return the size of a tile of an image of this size, or the image's own without tiles."""
-        return size if self.tile is None else ImageSize(*map(min, size, self.tile))
+        return tile_size(size, self.tile)
 
     def factor(self, size: ImageSize) -> float | None:
         """Return the mean factor by which an image of this size, or its tile, is enlarged; None if it is unknown."""
@@ -40,5 +41,5 @@ class Seen(NamedTuple):
         return sum(min(inner / short, outer / long) for inner, outer in self.scales) / len(self.scales)
 
 
-UNKNOWN = Seen()
+UNKNOWN = SeenSizes()
 """Nothing is known of the sizes."""

@@ -12,7 +12,7 @@ from ...counting import counted
 from ...io.image_size import TOTAL_STRIDE, ImageSize
 from ...tiling.grid import TileAxis
 from ...tiling.settings import TileSettings
-from ..seen import Seen
+from ..seen_sizes import SeenSizes
 from .records import NOTE, WARNING, Finding, SplitRecords
 
 SMALL = 8
@@ -59,7 +59,9 @@ def sizes_in_records(split: SplitRecords, things: int = 0) -> list[ObjectSize]:
     return found
 
 
-def find_small(split: str, sizes: Sequence[ImageSize], objects: Sequence[ObjectSize], seen: Seen) -> Iterable[Finding]:
+def find_small(
+    split: str, sizes: Sequence[ImageSize], objects: Sequence[ObjectSize], seen: SeenSizes
+) -> Iterable[Finding]:
     """Find out whether most images are shrunk a lot, or many objects come out small, and name the tiles that help.
 
     Args:
@@ -101,7 +103,13 @@ def find_small(split: str, sizes: Sequence[ImageSize], objects: Sequence[ObjectS
 
 
 def count_tiles(split: str, sizes: Sequence[ImageSize], tiles: TileSettings) -> Finding:
-    """Count the tiles of a split's images."""
+    """Count the tiles of a split's images.
+
+    Args:
+        split: the split's name.
+        sizes: sizes of the images.
+        tiles: size and overlap of the tiles.
+    """
     counts = [
         math.prod(
             len(TileAxis(length, tile, tiles.overlap).starts) for length, tile in zip(size, tiles.size, strict=True)

@@ -13,7 +13,17 @@ from ..io.mask_box import box_around
 def free_place(
     box: np.ndarray, width: int, height: int, placed: np.ndarray, right: int, bottom: int
 ) -> tuple[int, int, int, int]:
-    """Find the place of a tag at a box: the first that covers no earlier tag, or else the one that covers least."""
+    """Find the place of a tag at a box: the first that covers no earlier tag, or else the one that covers least.
+
+    Args:
+        box: left, top, right and bottom edge in pixels, (4,).
+        width, height: of the tag.
+        placed: boxes of the earlier tags, (N, 4).
+        right, bottom: width and height of the drawing.
+
+    Returns:
+        Left, top, right and bottom edge.
+    """
     x1, y1, x2, y2 = box.tolist()
     corners = [(x1, y1 - height), (x1, y2 + 1), (x2 + 1 - width, y1 - height), (x2 + 1 - width, y2 + 1)]
     corners += [(x1, y1), (x1, y2 + 1 - height), (x2 + 1 - width, y1), (x2 + 1 - width, y2 + 1 - height)]
@@ -23,7 +33,12 @@ def free_place(
 def free_place_around(
     center: np.ndarray, width: int, height: int, placed: np.ndarray, right: int, bottom: int
 ) -> tuple[int, int, int, int]:
-    """Find the place of a tag around a point, as near to it as no earlier tag is covered."""
+    """Find the place of a tag around a point, as near to it as no earlier tag is covered; see :func:`free_place`.
+
+    Args:
+        center: x and y of the point.
+        width, height, placed, right, bottom: see there.
+    """
     x, y = round(center[0] - width / 2), round(center[1] - height / 2)
     corners = [(x, y + rows * height) for rows in (0, 1, -1, 2, -2)]
     corners += [(x + side * width, y) for side in (1, -1)]

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from convnext_dense.config.read import read_config
-from convnext_dense.data.check.large import count_tiles, find_small, object_sizes, sizes_in_records
 from convnext_dense.data.check.records import NOTE, WARNING, ImageRecord, SplitRecords
-from convnext_dense.data.seen import UNKNOWN, Seen
+from convnext_dense.data.check.small_objects import count_tiles, find_small, object_sizes, sizes_in_records
+from convnext_dense.data.seen_sizes import UNKNOWN, SeenSizes
 from convnext_dense.io.image_size import ImageSize
 from convnext_dense.tasks.tiles import TileOptions, seen_in_training
 from convnext_dense.tiling.settings import TileSettings
@@ -69,12 +69,12 @@ def test_objects_that_come_out_small_are_a_warning():
 
 def test_objects_that_are_small_themselves_are_enlarged():
     size = ImageSize(640, 640)
-    [finding] = find_small('train', [size], [(size, 3.0)] * 4, Seen(((640, 640),)))
+    [finding] = find_small('train', [size], [(size, 3.0)] * 4, SeenSizes(((640, 640),)))
     assert finding.message == (
         '100% of 4 objects come out under 8 pixels: the median object has 3 pixels a side, and 3 in the network'
     )
     assert finding.fix == '--tile 192 --image-size 576 576 trains and predicts on tiles, enlarged 3 times'
-    inside = Seen(((576, 576),), ImageSize(192, 192))
+    inside = SeenSizes(((576, 576),), ImageSize(192, 192))
     assert not list(find_small('train', [size], [(size, 3.0)] * 4, inside))  # which helps
 
 
@@ -94,7 +94,7 @@ def test_tiles_that_are_shrunk_are_said():
 
 def test_nothing_is_said_where_nothing_is_known():
     assert not list(find_small('train', LARGE, [], UNKNOWN))
-    assert not list(find_small('train', [], [], Seen(((64, 64),))))
+    assert not list(find_small('train', [], [], SeenSizes(((64, 64),))))
 
 
 def test_objects_that_are_learned_count():

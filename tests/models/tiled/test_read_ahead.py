@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from convnext_dense.models.tiled.ahead import ReadAhead
+from convnext_dense.models.tiled.read_ahead import ReadAhead
 
 
 def test_items_are_prepared_once_in_their_order_and_some_ahead():

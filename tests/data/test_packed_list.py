@@ -1,6 +1,6 @@
 import pickle
 
-from convnext_dense.data.packed import PackedList
+from convnext_dense.data.packed_list import PackedList
 
 
 def test_objects_are_read_back_and_are_new_each_time():
