@@ -307,8 +307,8 @@ class Predictor:
             batch_size: number of tiles that are predicted at once.
             progress: is told of the tiles.
             file: the TIFF file for a result that is as large as the image, a label map or segments, which need not fit
-                into memory then; the image is a path. What is there of an interrupted prediction is gone on with. None
-                for results in memory.
+                into memory then; the image is a path. A prediction that was interrupted is continued. None for
+                results in memory.
 
         Raises:
             BadImage: if the image can't be used.
