@@ -63,17 +63,17 @@ class TiledEvaluation:
         """Predict the images of a batch and hand them to the metrics.
 
         Args:
-            batch: ``data_samples`` are dicts of annotations; paths of images that can't be read are added to
-                ``skipped``, if their data set skips these.
+            batch: ``data_samples`` are dicts of annotations; paths of images that can't be read, or are too thin for
+                the network, are added to ``skipped``, if their data set skips these.
             evaluator: has the metrics.
             show: called with the number of tiles of an image that are done, and of all.
 
         Returns:
-            A data sample for each image that could be read, with what is predicted for the whole image; without label
-            maps for images of more than :data:`MOST_DRAWN` pixels.
+            A data sample for each other image, with what is predicted for the whole image; without label maps for
+            images of more than :data:`MOST_DRAWN` pixels.
 
         Raises:
-            UserError: if an image can't be read and its data set does not skip it, or a metric does not take what is
+            UserError: if there is such an image and its data set does not skip it, or a metric does not take what is
                 predicted by tiles.
         """
         outputs = []
@@ -90,15 +90,21 @@ class TiledEvaluation:
         return outputs
 
     def _part_of(self, info: dict) -> int:
-        return 0 if len(self.parts) == 1 else self._parts_by_path[info['img_path']]
+        return 0 if len(self.parts) == 1 else self._numbers[_files_of(info)]
 
     @cached_property
-    def _parts_by_path(self) -> dict[str, int]:
+    def _numbers(self) -> dict[tuple, int]:
+        """The number of the part that has an image, by its files."""
         return {
-            part.image_info(index)['img_path']: number
+            _files_of(part.image_info(index)): number
             for number, part in enumerate(self.parts)
             for index in range(part.image_count)
         }
+
+
+def _files_of(info: dict) -> tuple:
+    """Return the image and the mask of annotations: two parts may have other masks of the same images."""
+    return info['img_path'], info.get('seg_map_path')
 
 
 def without_loading(pipeline: Any) -> Compose:

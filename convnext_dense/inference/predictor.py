@@ -248,7 +248,10 @@ class Predictor:
         Raises:
             UserError: if there is no such output, or the backbone has no features of four stages.
         """
-        return self.task.build_graph(self.model, self.normalization, output)
+        graph = self.task.build_graph(self.model, self.normalization, output)
+        if self.tiles is not None:
+            graph.left_out += f', cutting it into tiles of {self.tiles.size} and merging what is found in them'
+        return graph
 
     def __call__(self, image: ImageLike) -> Result:
         """Predict the result for one image.
@@ -295,27 +298,32 @@ class Predictor:
         image: ImageLike,
         batch_size: int = 1,
         progress: TileProgress | None = None,
-        file: Path | None = None,
+        file: str | Path | None = None,
     ) -> Result:
-        """Predict the result for one image, tile by tile; :attr:`tiles` are not None.
+        """Predict the result for one image, tile by tile.
 
         Args:
             image: the image, of any size.
             batch_size: number of tiles that are predicted at once.
             progress: is told of the tiles.
-            file: the file for a result that is as large as the image, with the ending in the task's ``tiled_files``,
-                which need not fit into memory then; the image is a path. What is there of an interrupted prediction is
-                gone on with. None for results in memory.
+            file: the TIFF file for a result that is as large as the image, a label map or segments, which need not fit
+                into memory then; the image is a path. A prediction that was interrupted is continued. None for
+                results in memory.
 
         Raises:
             BadImage: if the image can't be used.
-            UserError: if the file can't be written, or what is there is of another prediction.
+            UserError: if the file can't be written, or what is there is of another prediction; if there are no
+                :attr:`tiles`, or a file that nothing is written to.
         """
-        assert self.tiles is not None
+        if self.tiles is None:
+            raise UserError('the predictor has no tiles: load it with tile=640, or another number of pixels')
+        if file is not None and not (self.task.tiled_files and isinstance(image, str | Path)):
+            what = 'objects are not written to a file' if isinstance(image, str | Path) else 'the image has no path'
+            raise UserError(f'file={str(file)!r}: {what}, leave it out')
         tiled = TiledModel(self.model, self._transform, self.tiles, batch_size)
         with bad_images():
             opened = self._open(image)
-            out = None if file is None else TiledFile(file, self._fingerprint(str(image)))
+            out = None if file is None else TiledFile(Path(file), self._fingerprint(str(image)))
         with opened:
             result = self.task.predict_tiles(tiled, opened, self.classes, progress or TileProgress(), out)
         return replace(result, value_range=self.value_range, opening=self.opening, drawn_side=DRAWN_SIDE)

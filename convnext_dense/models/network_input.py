@@ -8,8 +8,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..errors import UserError
+from ..errors import BadImage, UserError
 from ..io.image_size import TOTAL_STRIDE, ImageSize
+
+
+class TooThin(BadImage):
+    """Error for an image with a side that is too short for the network."""
 
 
 def pack_image(
@@ -27,11 +31,13 @@ def pack_image(
         ``inputs``, (C, h, w), and ``data_samples``; with test-time augmentation, lists with those of each view.
 
     Raises:
-        UserError: if the image is too thin for the network.
+        TooThin: if the image is too thin for the network.
+        UserError: if a part of it is.
     """
     size = ImageSize.of(image)
     height, width = whole or size
-    too_thin = UserError(f'bad image {path or "array"} (height {height}, width {width}: too thin for the network)')
+    named = f'bad image {path or "array"}'
+    too_thin: UserError = TooThin(f'{named} (height {height}, width {width}: too thin for the network)')
     if min(height, width) >= TOTAL_STRIDE and size != whole is not None:
         too_thin = UserError(
             f'tiles of {size} pixels are too small for the network in this pipeline: take larger ones'

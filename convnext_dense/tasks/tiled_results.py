@@ -101,11 +101,13 @@ def write_label_map(
             for block in _read_well(blocks):
                 file.write(block)
             file.finish(image.georeference.tags if image.georeference else ())
-        except KeyboardInterrupt:
-            progress.say(
-                f'{image.path}: interrupted, {file.done} of {grid.count} blocks are kept in {file.part}; the same '
-                'command goes on'
-            )
+        except (KeyboardInterrupt, BadImage) as error:
+            if file.done:
+                what = 'interrupted' if isinstance(error, KeyboardInterrupt) else 'cannot be read on'
+                progress.say(
+                    f'{image.path}: {what}, {file.done} of {grid.count} blocks are kept in {file.part}; the same '
+                    'command goes on'
+                )
             raise
     return LabelMapFile.of(image.path, out.path, classes.names, classes.colors, first_label)
 

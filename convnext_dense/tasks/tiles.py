@@ -252,6 +252,8 @@ def describe_tiles(cfg: Config, options: TileOptions = AS_CONFIGURED, image_size
             if of_run and of_run.settings == settings
             else f'as {cfg.filename or "the config"} says'
         )
+        if options.given and origin != 'as the run has them':
+            origin += f', but for {", ".join(FLAGS[name] for name in options.given)}'
     whole = ', and as a whole, shrunk, for large things' if settings.whole else ''
     return (
         f'images are taken in tiles of {settings.size} pixels with an overlap of {settings.overlap:g}, which enter '

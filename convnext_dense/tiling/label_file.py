@@ -27,8 +27,9 @@ class LabelFile:
 
     Until :meth:`finish`, the labels are in ``PATH.part``, uncompressed, and ``PATH.progress.json`` says how far they
     go and what they are of. Both are on the disk before :meth:`write` returns. If they are there already, the context
-    goes on with them from :attr:`next`. The whole room of the part file is taken at the start. (It is written rather
-    than mapped to memory: a process that fills the disk through a mapping is killed, without a word.)
+    goes on with them from :attr:`next`; one that ends without a block leaves none. The whole room of the part file is
+    taken at the start. (It is written rather than mapped to memory: a process that fills the disk through a mapping is
+    killed, without a word.)
 
     Args:
         path: the TIFF file to write.
@@ -82,6 +83,7 @@ class LabelFile:
                 self._resume()
             elif self._is_finished():
                 self.next = Position(len(self.grid.lanes), 0)
+                self._remove()  # the part file, if the process was killed before that
                 return self
             else:
                 self._create()
@@ -94,6 +96,8 @@ class LabelFile:
     def __exit__(self, *error: object) -> None:
         if self._file is not None:
             self._file.close()
+            if not self.done:
+                self._remove()
         self._unlock()
 
     @property
@@ -141,8 +145,7 @@ class LabelFile:
         if not self.is_finished:
             with self._kept_on_errors():
                 write_tiff(self.path, self._read, self.grid.size, self.dtype, tags, description=self._description)
-            self.part.unlink(missing_ok=True)
-            self.progress.unlink(missing_ok=True)
+            self._remove()
         return self.path
 
     @property
@@ -185,6 +188,8 @@ class LabelFile:
             size = self.part.stat().st_size
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise self._damaged(f'cannot be read ({error})') from None
+        if there != self.fingerprint and self.next == (0, 0):  # nothing is lost
+            return self._create()
         if there != self.fingerprint:
             keys = [key for key in {**there, **self.fingerprint} if there.get(key) != self.fingerprint.get(key)]
             changes = '; '.join(f'{key}: {there.get(key)}, now {self.fingerprint.get(key)}' for key in keys)
@@ -194,6 +199,11 @@ class LabelFile:
             )
         if size != self.bytes or not 0 <= self.done <= self.grid.count:
             raise self._damaged(f'does not fit {self.part.name}, which has {size} of {self.bytes} bytes')
+
+    def _remove(self) -> None:
+        """Remove the part file; first what names it, without which it is nothing."""
+        self.progress.unlink(missing_ok=True)
+        self.part.unlink(missing_ok=True)
 
     def _damaged(self, what: str) -> UserError:
         return UserError(f'{self.progress} {what}: delete it and {self.part.name} to start over')

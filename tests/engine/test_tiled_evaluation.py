@@ -198,8 +198,10 @@ def test_segments_are_measured_on_the_whole_image(tmp_path):
     assert isinstance(output.pred_panoptic_seg, PixelData)
 
 
-@pytest.mark.parametrize('broken', ['file', 'tile'])
-def test_an_image_that_cannot_be_read_is_named_or_skipped(broken):
+@pytest.mark.parametrize('broken', ['file', 'tile', 'thin'])
+def test_an_image_that_cannot_be_used_is_named_or_skipped(broken, monkeypatch):
+    monkeypatch.setattr('convnext_dense.models.network_input.TOTAL_STRIDE', 8)
+
     class Broken(WindowedImage):
         def read(self, window=None):
             if window.top:
@@ -210,6 +212,8 @@ def test_an_image_that_cannot_be_read_is_named_or_skipped(broken):
         found = labeled(on_bad_image=on_bad_image)
         if broken == 'file':
             found.arrays[0] = BadImage('bad image 0.tif (not an image)')
+        elif broken == 'thin':
+            found.arrays[0] = found.arrays[0][:7]
         else:
             whole, array = found.open_whole, found.arrays[0]
             found.open_whole = lambda info: whole(info) if info['number'] else Broken(array)
@@ -237,10 +241,10 @@ def test_masks_of_tiles_are_for_our_metric_alone():
 
 
 def test_parts_of_a_data_set():
-    """Several data sets in one, each with its own pipeline; whole images; different tiles."""
+    """Several data sets in one, of the same images with other masks; whole images; different tiles."""
     one, other = labeled(), labeled()
     for info in other.infos:
-        info['img_path'] = f'other/{info["img_path"]}'
+        info['seg_map_path'] = f'other/{info["seg_map_path"]}'
     both = SimpleNamespace(datasets=[one, other])
     tiled = TiledEvaluation.of(Segmentor(), both, 1)
     evaluator = evaluator_of(IoU(), one.metainfo)

@@ -67,6 +67,33 @@ def test_only_the_hundred_best_of_a_class_count(tmp_path):
     assert_same(case)
 
 
+@pytest.mark.parametrize(('objects', 'crowds', 'limit'), [(100, 30, 100), (101, 0, 101)])
+def test_more_predictions_count_where_an_image_has_more_objects_of_a_class(
+    tmp_path, monkeypatch, objects, crowds, limit
+):
+    """Up to 100 objects, crowds left out, everything is COCO's; above, the log says so."""
+    case, said = DetectorScores(tmp_path, images=4), []
+    image, before = case.data['images'][0], len(case.data['annotations'])
+    corners = np.array([[n % 12 * 8.0, n // 12 * 8.0] for n in range(objects + crowds)])
+    for n, (x, y) in enumerate(corners.tolist(), 1):
+        own = dict(id=before + n, image_id=image['id'], category_id=30, bbox=[x, y, 6.0, 6.0], area=36.0)
+        case.data['annotations'].append({**own, 'iscrowd': int(n > objects)})
+    case.save()
+    boxes = np.hstack([corners, corners + 6])[:objects]
+    case.predictions[0] = InstanceData(  # the best one is false, and so one too many
+        bboxes=torch.from_numpy(np.vstack([[200, 200, 220, 220], boxes])).float(),
+        labels=torch.full((objects + 1,), 3),
+        scores=torch.linspace(1, 0.5, objects + 1),
+    )
+    monkeypatch.setattr(coco, 'print_log', lambda line, *_: said.append(line))
+    metrics, _ = case.ours(metric=CocoAP(['bbox']))
+    del metrics['images']
+    assert metrics == pytest.approx(case.reference(iou_types=('bbox',), limit=limit)[0], abs=1e-6)
+    other = case.reference(iou_types=('bbox',), limit=201 - limit)[0]
+    assert metrics != pytest.approx(other, abs=1e-6)
+    assert [line.split(':')[0] for line in said] == [f'an image has {objects} objects of a class'] * (limit > 100)
+
+
 def test_images_that_could_not_be_read_do_not_count(tmp_path):
     case = DetectorScores(tmp_path)
     all_of_it = assert_same(case)

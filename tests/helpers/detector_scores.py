@@ -122,8 +122,13 @@ class DetectorScores:
             evaluator.process(samples[start : start + 3])
         return evaluator.evaluate(len(dataset)), metric.per_class
 
-    def reference(self, ids: list[int] | None = None, iou_types: tuple = ('bbox', 'segm')) -> tuple[dict, dict]:
-        """From the file and, for the predictions, from numbers of its own."""
+    def reference(
+        self, ids: list[int] | None = None, iou_types: tuple = ('bbox', 'segm'), limit: int = 100
+    ) -> tuple[dict, dict]:
+        """From the file and, for the predictions, from numbers of its own.
+
+        ``limit`` is that of the predictions of an image and class.
+        """
         metrics, per_class = {}, {}
         with contextlib.redirect_stdout(io.StringIO()):
             ground_truth = COCO(str(self.file))
@@ -133,8 +138,10 @@ class DetectorScores:
                 evaluation = COCOeval(ground_truth, found, iou_type)
                 if ids is not None:
                     evaluation.params.imgIds = ids
+                evaluation.params.maxDets[-1] = limit
                 evaluation.evaluate()
                 evaluation.accumulate()
+                evaluation.params.maxDets[-1] = 100  # which it summarizes
                 evaluation.summarize()
                 name = {'bbox': 'box', 'segm': 'mask'}[iou_type]
                 for kind, place in KINDS.items():

@@ -81,6 +81,18 @@ def test_images_that_cannot_be_used_are_told(segmentor, tmp_path):
         segmentor(tmp_path / 'a.tif')
 
 
+def test_a_file_is_for_what_is_as_large_as_the_image(segmentor, load, tmp_path):
+    tifffile.imwrite(tmp_path / 'a.tif', scene(*SIZE), photometric='rgb')
+    result = segmentor.predict_tiles(tmp_path / 'a.tif', file=str(tmp_path / 'new' / 'a_labels.tif'))
+    assert np.array_equal(tifffile.imread(result.file), segmentor(tmp_path / 'a.tif').labels + 1)
+    with pytest.raises(UserError, match=r"file='b\.tif': the image has no path, leave it out"):
+        segmentor.predict_tiles(scene(*SIZE), file='b.tif')
+    with pytest.raises(UserError, match=r"file='b\.tif': objects are not written to a file, leave it out"):
+        load('detection', tile=64).predict_tiles(tmp_path / 'a.tif', file='b.tif')
+    with pytest.raises(UserError, match='has no tiles: load it with tile=640'):
+        load('segmentation').predict_tiles(tmp_path / 'a.tif')
+
+
 def test_a_large_image_is_drawn_shrunk(segmentor, monkeypatch):
     monkeypatch.setattr(inference, 'DRAWN_SIDE', 100)
     pixels = scene(*SIZE)
@@ -106,3 +118,8 @@ def test_what_is_predicted_is_told_from_what_was(segmentor, load, tmp_path):
     with torch.no_grad():
         next(again.model.parameters()).mul_(1.001)
     assert hash_weights(again.model) != known['weights']
+
+
+def test_an_export_says_that_tiles_are_not_inside(segmentor, load):
+    assert segmentor.graph().left_out.endswith(', cutting it into tiles of 64 x 64 and merging what is found in them')
+    assert 'tiles' not in load('segmentation').graph().left_out

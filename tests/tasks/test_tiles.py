@@ -130,6 +130,9 @@ def test_those_of_a_run_hold_and_flags_override_them(saved):
     other = read_saved(path, overlap=0.4, whole=True)
     assert tiles_of(other) == TileSettings(ImageSize(320, 320), 0.4, least_visible=0.6, whole=True)
     assert [one.tiles for one in datasets(other)] == [other.tiles] * 3
+    assert describe_tiles(other, TileOptions(None, 0.4, whole=True)).endswith(
+        f'; as {path} says, but for --overlap, --whole-image'
+    )
     same = read_saved(path, (320, 320))
     assert seen_in_testing(same).factor(ImageSize(3000, 3000)) == 2.0  # as the run had them
     assert seen_in_testing(read_saved(path, (480, 480))).factor(ImageSize(3000, 3000)) == 1.0

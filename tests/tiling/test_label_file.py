@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,6 +70,27 @@ def test_it_goes_on_wherever_it_was_stopped(tmp_path):
         starts.append(write(path, grid, labels, most=3))
     assert starts == [0, *range(2, grid.count, 3)]
     np.testing.assert_array_equal(tifffile.imread(path), labels)
+
+
+def test_without_a_block_nothing_is_left_and_nothing_is_in_the_way(tmp_path):
+    path = tmp_path / 'labels.tif'
+    write(path, grid_of(), drawn(), most=0)
+    assert not os.listdir(tmp_path)
+    with LabelFile(path, grid_of(), OF):
+        killed = {name: (tmp_path / name).read_bytes() for name in ('labels.tif.part', 'labels.tif.progress.json')}
+    for name, content in killed.items():
+        (tmp_path / name).write_bytes(content)
+    assert write(path, grid_of(overlap=0.2), drawn(), of={'image': 'b.tif'}) == 0, 'of other settings, without a block'
+    np.testing.assert_array_equal(tifffile.imread(path), drawn())
+
+
+def test_a_process_killed_after_its_last_step_leaves_no_part_file(tmp_path, monkeypatch):
+    path, unlink = tmp_path / 'labels.tif', Path.unlink
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, 'unlink', lambda self, **_: self.suffix == '.part' or unlink(self, missing_ok=True))
+        write(path, grid_of(), drawn())
+    assert sorted(os.listdir(tmp_path)) == ['labels.tif', 'labels.tif.part']
+    assert write(path, grid_of(), drawn()) == grid_of().count and os.listdir(tmp_path) == ['labels.tif']
 
 
 def test_a_killed_process_has_kept_what_it_had_written(tmp_path):

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import tee
 from pathlib import Path
@@ -179,7 +180,7 @@ class _Demo:
     def draw_images(
         self, outputs: dict[str, list[Path]], ids: dict[str, int | str], results_file: Path, images_file: Path | None
     ) -> None:
-        """Draw each image, and write the results of all to one file, also when interrupted.
+        """Draw each image, and write the results of all to one file; those so far when interrupted, if there are any.
 
         Args:
             outputs: the files of each image by its path.
@@ -190,10 +191,17 @@ class _Demo:
         task, failed = self._count_images(len(outputs))
         entries: list[Mapping] = []
         images: list[CocoImage] = []
+        drawn_any = False
         if tiled := self.predict.tiles is not None:
             results = self._tiled_results(outputs, failed)
         else:
             results = self.predict.batch(outputs, self.batch_size, failed)
+
+        def write() -> None:
+            _write_json(entries, results_file, self.predict.task.results_key)
+            if images_file is not None:
+                _write_images(images, self.predict.classes, images_file)
+
         try:
             for result in results:
                 path = str(result.path)
@@ -209,11 +217,13 @@ class _Demo:
                 content = result.as_json()
                 entries += [content] if isinstance(content, Mapping) else content
                 self.bar.advance(task)
-                self.found_nothing = not entries
-        finally:
-            _write_json(entries, results_file, self.predict.task.results_key)
-            if images_file is not None:
-                _write_images(images, self.predict.classes, images_file)
+                self.found_nothing, drawn_any = not entries, True
+        except BaseException:
+            with suppress(UserError):  # such as of the full disk that ends the demo, which the first error explains
+                if drawn_any:
+                    write()
+            raise
+        write()
 
     def _tiled_results(
         self, outputs: Mapping[str, Sequence[Path]], failed: Callable[[ImageLike, UserError], None]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
 import torch
+from mmengine.logging import print_log
 from torch import Tensor
 
 from ...errors import BadImage, UserError
@@ -20,7 +22,7 @@ from ...tiling.grid import TileAxis, tile_windows
 from ...tiling.objects import Objects, merge_tiles, merge_with_whole
 from ...tiling.segments import TileSegments, merge_segments
 from ...tiling.settings import TileSettings
-from ..network_input import pack_image
+from ..network_input import TooThin, pack_image
 from .convert import shrunk_objects, tile_objects, tile_segments
 from .read_ahead import ReadAhead
 from .scores import class_scores, count_classes, keeping_scores
@@ -59,7 +61,8 @@ class TiledModel:
         """Return the objects of an image; see :func:`~convnext_dense.tiling.objects.merge_tiles`.
 
         With ``tiles.whole``, the objects that are larger than the overlap of the tiles may come from the whole image:
-        see :func:`~convnext_dense.tiling.objects.merge_with_whole`.
+        see :func:`~convnext_dense.tiling.objects.merge_with_whole`. One that is too thin for the network when it is
+        shrunk is left to the tiles, which is logged.
 
         Raises:
             BadImage: if a part of the image can't be read.
@@ -76,9 +79,15 @@ class TiledModel:
         merged = merge_tiles(found, windows, size)
         if not self.tiles.whole or len(windows) == 1:
             return merged
+        try:
+            whole = self._whole_objects(image, advance)
+        except TooThin:
+            line = f'{image.path or "array"}: too thin for the network when it is shrunk, and predicted in tiles alone'
+            print_log(line, 'current', logging.WARNING)
+            return merged
         axes = [TileAxis(*sides, overlap) for sides in zip(size, tile, strict=True)]
         in_common = [axis.tile - (second - first) for axis in axes for first, second in pairwise(axis.starts)]
-        return merge_with_whole(merged, self._whole_objects(image, advance), min(in_common))
+        return merge_with_whole(merged, whole, min(in_common))
 
     def label_blocks(
         self, image: WindowedImage, start: tuple[int, int] = (0, 0), advance: Advance | None = None

@@ -1,5 +1,6 @@
 """The demo of large images in tiles, from the command line to the files it leaves."""
 
+import errno
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ from pycocotools import mask as rle
 
 from convnext_dense.cli.commands import demo as command
 from convnext_dense.inference import predictor as inference
+from convnext_dense.tiling import label_file
 from convnext_dense.tiling.label_file import LabelFile
 from tests.helpers.demo_inputs import image, names
 from tests.helpers.panoptic_heads import STUFF, THINGS, write_panoptic_head
@@ -123,6 +125,33 @@ def test_an_interrupted_demo_goes_on_and_leaves_the_same_bytes(tiled_demo, monke
     assert contents('demo_out') == contents('whole')
 
 
+def test_a_full_disk_says_what_is_kept_also_where_the_results_do_not_fit_either(tiled_demo, errors, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    scene('in/a.tif')
+    with monkeypatch.context() as patch:
+        patch.setattr(label_file, 'write_tiff', full)
+        patch.setattr(command, 'atomic_write', full)
+        assert tiled_demo('segmentation', 'in') == 2
+    (line,) = errors()
+    assert line.startswith('error: demo_out/a_labels.tif cannot be written (No space left on device): ')
+    assert 'blocks are kept in a_labels.tif.part' in line
+    assert tiled_demo('segmentation', 'in') == 0
+    assert names() == ['a.png', 'a_labels.tif', 'results.json']
+
+
+def test_a_refused_demo_leaves_the_results_of_an_earlier_one(tiled_demo, errors):
+    scene('a.tif')
+    assert tiled_demo('segmentation', 'a.tif') == 0
+    results = Path('demo_out/results.json').read_bytes()
+    Path('demo_out/a_labels.tif.part').touch()
+    Path('demo_out/a_labels.tif.progress.json').write_text('{"next": [0, 1], "fingerprint": {"image": "b.tif"}}')
+    assert tiled_demo('segmentation', 'a.tif') == 2
+    assert 'is of a prediction with other settings (image: b.tif, now a.tif' in errors()[0]
+    assert Path('demo_out/results.json').read_bytes() == results
+
+
 def test_images_without_georeference_are_refused_where_polygons_are_asked_for(tiled_demo, errors):
     pytest.importorskip('rasterio')
     scene('in/a.tif')
@@ -159,10 +188,11 @@ def test_images_that_break_off_are_named_and_passed_over(tiled_demo, errors, tas
     broken = scene('in/a.tif')
     broken.write_bytes(broken.read_bytes()[:-1500])
     scene('in/b.tif', 1)
+    image('in/thin.png', size=(90, 5))
     assert tiled_demo(task, 'in') == 1
-    (line,) = errors()
-    assert line.startswith('error: bad image in/a.tif')
-    assert {'b.png', 'results.json'} <= set(names()) and 'a.png' not in names()
+    line, thin = errors()
+    assert line.startswith('error: bad image in/a.tif') and thin.startswith('error: bad image in/thin.png (height 5')
+    assert {'b.png', 'results.json'} <= set(names()) and not {'a.png', 'thin_labels.tif.part'} & set(names())
 
 
 def test_objects_in_tiles_become_annotations(tiled_demo, tiled_predictors):

@@ -193,6 +193,18 @@ def test_the_whole_image_adds_what_is_larger_than_the_overlap():
     assert both > 0.7 * true.sum()
 
 
+def test_an_image_that_is_too_thin_as_a_whole_is_left_to_its_tiles(monkeypatch):
+    """A strip: half as large, it has fewer pixels a side than the network takes."""
+    monkeypatch.setattr('convnext_dense.models.network_input.TOTAL_STRIDE', 32)
+    said = []
+    monkeypatch.setattr('convnext_dense.models.tiled.model.print_log', lambda line, *_: said.append(line))
+    image = WindowedImage.of(as_image(numbered(Scene((50, 400)))))
+    found = tiled(Detector(), (48, 64), 0.2, whole=True).objects(image)
+    plain = tiled(Detector(), (48, 64), 0.2).objects(image)
+    np.testing.assert_array_equal(found.boxes, plain.boxes)
+    assert len(plain) and said == ['array: too thin for the network when it is shrunk, and predicted in tiles alone']
+
+
 def test_a_thread_reads_the_next_tiles_while_the_network_works():
     read, entered = [], threading.Event()
 
