@@ -33,7 +33,7 @@ def test_results_agree(capfd):
 
 def test_another_result_is_refused(monkeypatch):
     count = IoU._count
-    monkeypatch.setattr(IoU, '_count', lambda self, sample: count(self, sample).roll(1, 0))
+    monkeypatch.setattr(IoU, '_count', lambda self, *parts: count(self, *parts).roll(1, 0))
     assert 'is off by' in module._miou(SETTING, 1, (64, 96)).rows[1].problem
 
 

@@ -6,6 +6,7 @@ import pytest
 from mmengine.config import Config
 
 from convnext_dense.config.find import packaged_configs
+from convnext_dense.config.sample import OF_BANDS
 from convnext_dense.config.source import Source
 from convnext_dense.tasks import TASKS
 
@@ -64,6 +65,7 @@ def test_a_recipe_is_a_data_set_a_model_and_a_schedule():
 
 def test_every_base_is_in_use():
     used = {f'_base_/sample/{task.adaptation.sample}' for task in TASKS.values() if task.adaptation}
+    used |= {OF_BANDS, *(task.large_settings for task in TASKS.values())}
     for file in packaged_configs().values():
         source = Source(file.resolve())
         settings = Source(CONFIGS / source.value('sample_settings'))

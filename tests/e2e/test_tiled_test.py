@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import os
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ def segmentor(tmp_path_factory):
 
 
 def metrics_of(root, config, *more, options=(), tiles=TILES):
-    out = root / 'metrics.json'
+    out = root / f'metrics_{os.getpid()}.json'  # processes of one test must not write to one file
     argv = [str(config), str(root / 'model.pth'), '--data', str(root / 'data'), '--out', str(out), *tiles, *more]
     assert run_verb('test', [*argv, *HERE, *options]) == 0
     return json.loads(out.read_text())['metrics']
