@@ -13,7 +13,6 @@ tiles, and on whole images, shrunk to the size of a tile. Both are tested on who
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import subprocess
 import sys
@@ -24,8 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from convnext_dense.analysis.environment import environment
+from convnext_dense.checkpoints.files import find
 from convnext_dense.config.read import read_config
 from convnext_dense.sample_data.names import SAMPLE, SAMPLES
+from convnext_dense.weights.reader import read_checkpoint
 
 ROOT = Path(__file__).parents[1]
 NEVER = 10**6
@@ -67,10 +68,8 @@ def measure(args: argparse.Namespace, tile: int | None, extra: Sequence[str], wo
 
 
 def last_step(work_dir: Path) -> int:
-    """Return the number of optimizer steps of a run, from its log of losses."""
-    (file,) = work_dir.glob('*/vis_data/scalars.csv')
-    with open(file, newline='') as lines:
-        return max(int(row['step']) for row in csv.DictReader(lines) if row['name'] == 'train/loss')
+    """Return the number of optimizer steps of a run, from its last checkpoint: the log has a line for some of them."""
+    return int(read_checkpoint(find(work_dir))['meta']['iter'])
 
 
 def as_many_steps(args: argparse.Namespace, steps: int) -> list[str]:
