@@ -209,7 +209,7 @@ class DenseDataset:
                         raise UserError(f'{error}: fix or remove it, or skip it with --on-bad-image skip') from None
                     skipped.append(path)
                     if len(skipped) == MAX_UNREADABLE_IN_A_ROW:
-                        raise too_many_unreadable(skipped) from None
+                        raise too_many_unreadable(skipped, error) from None
                     if self.test_mode:
                         return {'inputs': None, 'data_samples': None, 'path': path, 'skipped': skipped}
                     index = self._index_after(index, image)

@@ -169,6 +169,10 @@ def report_tiles(
     of_empty = f'{used} of the {len(table.empty):,} empty ones in each epoch{why_no_empty}'
     empty = of_empty if len(table.empty) else 'and none is empty'
     show = 'shows' if len(table.shown) == 1 else 'show'
+    rows = np.concatenate([table.shown, table.empty])
+    smaller = len(np.unique(rows[(rows[:, 3:] < settings.size).any(axis=1), 0]))
+    if smaller:
+        more += f'; the tiles of {counted(smaller, "image")} with a side shorter than a tile are resized like images'
     print_log(f'{name}: {what}, of which {len(table.shown):,} {show} something, {empty}{more}', 'current')
 
 

@@ -181,10 +181,11 @@ def check_on_bad_image(chosen: str) -> None:
         raise UserError(f"on_bad_image {chosen!r} does not exist: take 'stop' or 'skip'")
 
 
-def too_many_unreadable(paths: Sequence[str]) -> UserError:
-    """Return the error for :data:`MAX_UNREADABLE_IN_A_ROW` consecutive unreadable images."""
+def too_many_unreadable(paths: Sequence[str], last: UserError) -> UserError:
+    """Return the error for :data:`MAX_UNREADABLE_IN_A_ROW` consecutive unreadable images, with that of the last."""
     return UserError(
-        f'{len(paths)} training images in a row are unreadable, {paths[0]} to {paths[-1]}: check the disk'
+        f'{len(paths)} training images in a row are unreadable, {paths[0]} to {paths[-1]}, the last one a {last}: '
+        'check the disk, or what its error names'
     )
 
 

@@ -95,6 +95,13 @@ def test_the_share_is_of_the_tiles_of_an_epoch(share, used, said):
     ]
 
 
+def test_images_that_are_smaller_than_a_tile_are_said(said):
+    strip, whole = Window(0, 0, 20, 60), Window(0, 0, 40, 60)
+    table = TileTable([(0, strip), (0, strip), (1, whole)], [(2, Window(0, 0, 40, 59))], SETTINGS)
+    report_tiles('train', 3, table, SETTINGS)
+    assert said[0][1].endswith('; the tiles of 2 images with a side shorter than a tile are resized like images')
+
+
 def test_empty_tiles_are_drawn_from_all_by_the_seed():
     table = TileTable([(0, INNER)] * 9, [(i, INNER) for i in range(50)], SETTINGS)
     assert table.empty_used == 1

@@ -48,6 +48,8 @@ def find_unsuitable_images(
             message = "that can't be decoded"
             if scan.is_ambiguous:
                 message, fix = 'whose values can mean several ranges', 'set the range: --value-range LOW HIGH'
+            if '--bands' in str(scan.fault):  # it is no image in color
+                message, fix = 'of other bands than red, green and blue', 'choose some with --bands'
             if scan.is_too_large:
                 message, fix = 'of more pixels than are decoded', 'set the limit: --max-pixels N'
             note(unusable, message, fix, path, scan.fault)

@@ -160,7 +160,7 @@ class ImageFolder(Dataset):
 
     def __getitem__(self, key: int | SeededIndex) -> dict:
         index, seed = key if isinstance(key, tuple) else (key, None)
-        skipped = []
+        skipped, last = [], UserError('bad image')
         for _ in range(min(len(self), MAX_UNREADABLE_IN_A_ROW)):
             path, label = os.fsdecode(self.paths[index]), int(self.labels[index])
             try:
@@ -169,13 +169,14 @@ class ImageFolder(Dataset):
                 if self.on_bad_image == 'stop':
                     raise UserError(f'{error}: fix or remove it, or skip it with --on-bad-image skip') from None
                 skipped.append(path)
+                last = error
                 if not self.training:
                     return {'image': None, 'label': label, 'path': path, 'skipped': skipped}
                 index = (index + 1) % len(self)
                 continue
             with nullcontext() if seed is None else seeded(seed):
                 return {'image': self.transform(image), 'label': label, 'path': path, 'skipped': skipped}
-        raise too_many_unreadable(skipped)
+        raise too_many_unreadable(skipped, last)
 
 
 @FUNCTIONS.register_module()

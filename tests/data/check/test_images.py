@@ -4,7 +4,9 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from convnext_dense.data.check import NOTE, PROBLEM, WARNING
@@ -65,6 +67,14 @@ def test_every_kind_of_bad_image_is_named(images, workers):
         assert reason in item
     levels = [finding.level for finding in checked.findings]
     assert levels == sorted(levels, key=(PROBLEM, WARNING, NOTE).index)
+
+
+def test_images_of_other_bands_are_no_broken_files(images):
+    values = np.zeros((40, 40, 5), np.uint16)
+    tifffile.imwrite(images / 'train' / 'blue' / 'five.tif', values, photometric='minisblack', planarconfig='contig')
+    checked = checked_images(images, 1)
+    assert found(checked, PROBLEM) == {'train: 1 image of other bands than red, green and blue': ['five.tif']}
+    assert [f.fix for f in checked.findings if f.level == PROBLEM] == ['choose some with --bands']
 
 
 def test_large_images_are_named(images, monkeypatch):

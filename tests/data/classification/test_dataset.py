@@ -136,7 +136,9 @@ def test_an_image_that_vanishes_is_looked_for_again_and_named(own_image_folder, 
 def test_no_readable_image_at_all_is_an_error(own_image_folder):
     for path in own_image_folder.glob('train/*/*.jpg'):
         spoil(path)
-    with pytest.raises(UserError, match=r'20 training images in a row are unreadable, .*check the disk'):
+    with pytest.raises(
+        UserError, match=r'20 training images in a row are unreadable, .*the last one a bad image .*: check the disk'
+    ):
         folder(own_image_folder, on_bad_image='skip')[0]
 
 
