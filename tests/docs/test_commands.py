@@ -24,6 +24,7 @@ from tests.helpers.small_models import write_checkpoint, write_config
 
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 OTHERS = ('--nproc_per_node', '--max-restarts', '--signal', '--requeue')  # of torchrun and SLURM
+MEASURING = ('--sides', '--peer-sides', '--speed-side', '--rounds', '--most-seconds')  # of benchmarks/large_images.py
 DETECTOR = 'cascade_convnext_t_coco'
 PANOPTIC = 'mask2former_convnext_t_coco'
 
@@ -119,7 +120,7 @@ def test_a_stale_command_is_found(command, capsys):
 
 @pytest.mark.parametrize('page', PAGES, ids=IDS)
 def test_every_flag_in_the_text_exists(page):
-    known = {'--help', '--version', *OTHERS}
+    known = {'--help', '--version', *OTHERS, *MEASURING}
     for verb in VERBS:
         known |= {name for action in build_parser(verb)._actions for name in action.option_strings}
     found = {flag for code in inline_code(page) for flag in re.findall(r'(?<![\w-])--[a-z][\w-]*', code)}
