@@ -48,7 +48,7 @@ def find_unsuitable_images(
             message = "that can't be decoded"
             if scan.is_ambiguous:
                 message, fix = 'whose values can mean several ranges', 'set the range: --value-range LOW HIGH'
-            if '--bands' in str(scan.fault):  # it is no image in color
+            elif 'choose those to take with --bands' in str(scan.fault):  # it is no image in color
                 message, fix = 'of other bands than red, green and blue', 'choose some with --bands'
             if scan.is_too_large:
                 message, fix = 'of more pixels than are decoded', 'set the limit: --max-pixels N'

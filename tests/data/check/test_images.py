@@ -3,6 +3,7 @@
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 
 from convnext_dense.data.check import NOTE, PROBLEM, WARNING
 from convnext_dense.data.check import images as module
+from convnext_dense.data.image_scan import ImageScan
 from tests.conftest import write_image_folder
 from tests.helpers.checked_images import checked_images
 from tests.helpers.findings import found, turn
@@ -75,6 +77,14 @@ def test_images_of_other_bands_are_no_broken_files(images):
     checked = checked_images(images, 1)
     assert found(checked, PROBLEM) == {'train: 1 image of other bands than red, green and blue': ['five.tif']}
     assert [f.fix for f in checked.findings if f.level == PROBLEM] == ['choose some with --bands']
+
+
+def test_a_range_that_is_missing_is_asked_for_although_bands_would_do():
+    fault = 'its values are int16: say which is black, such as --value-range 0 4095, or take them with --bands all'
+    split = SimpleNamespace(name='train', images=[SimpleNamespace(path='a.tif', is_read=True, size=None)])
+    scan = ImageScan(fault=fault, is_ambiguous=True)
+    (finding,) = module.find_unsuitable_images(split, [scan], has_positions=True, skip=False)
+    assert 'whose values can mean several ranges' in finding.message
 
 
 def test_large_images_are_named(images, monkeypatch):
