@@ -35,8 +35,8 @@ def leaks(known: Known) -> Iterator[Advice]:
         share = 100 * known.leaks / max(known.compared, 1)
         are = 'is' if known.leaks == 1 else 'are'
         yield Advice(
-            'Remove the images that are in both training and test data, of the kind `leak` in `suspects.csv`, from one '
-            'of them: until then the results look better than they are.',
+            'Remove the images that are in both training and test data, of the kind `leak` in `suspects.csv`, from '
+            'one of them: until then the results look better than they are.',
             f'{counted(known.leaks, "tested image")} of {known.compared:,} ({share:.1f}%) {are} almost the same as a '
             'training image',
             share,
@@ -52,8 +52,8 @@ def suspected_labels(known: Known) -> Iterator[Advice]:
     share = 100 * facts.suspects / facts.labels
     if facts.suspects >= SUSPECTED_LEAST and share >= SUSPECTED_SHARE:
         yield Advice(
-            'Check the labels in `suspects.csv`, the most suspected first, and look for the same faults in the training '
-            'data: better labels often help more than another model.',
+            'Check the labels in `suspects.csv`, the most suspected first, and look for the same faults in the '
+            'training data: better labels often help more than another model.',
             f'{facts.suspects:,} of {facts.labels:,} labels ({share:.1f}%) are suspected to be wrong',
             share,
             'suspects',
