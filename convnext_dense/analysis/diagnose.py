@@ -11,7 +11,7 @@ from ..counting import counted
 from ..diagnosis.content import Cell, Column, Diagnosis, Section, Table, Text
 from ..diagnosis.findings.base import Findings, gallery_images, with_shown_images
 from ..diagnosis.records import ClassifiedImage, DetectedImage
-from ..results.drawing import palette
+from ..results.colors import class_colors
 from ..tasks import Task
 from .collect import CollectedTest
 from .diagnosis_file import write_diagnosis
@@ -55,7 +55,7 @@ def diagnose(collected: CollectedTest, tested: Tested, folder: Path, count: int)
     diagnosis = Diagnosis(
         tested.task.name,
         classes,
-        _colors(collected, len(classes)),
+        _colors(collected, classes),
         collected.weights,
         tested.data,
         tested.checkpoint,
@@ -103,7 +103,7 @@ def _predicted(collected: CollectedTest, classes: list[str]) -> Table | None:
     return Table('Predicted objects', [name, *columns], rows)
 
 
-def _colors(collected: CollectedTest, count: int) -> list[tuple[int, int, int]]:
+def _colors(collected: CollectedTest, classes: list[str]) -> list[tuple[int, int, int]]:
     own = np.asarray(collected.metainfo.get('palette', ()))
-    colors = own if own.shape == (count, 3) else palette(count)
+    colors = own if own.shape == (len(classes), 3) else class_colors(classes)
     return [(int(red), int(green), int(blue)) for red, green, blue in colors]

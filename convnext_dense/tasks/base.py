@@ -120,7 +120,6 @@ class Task(TaskData):
 
     # -- Diagnosis
 
-    @abstractmethod
     def diagnosed_image(self, output: Any, metainfo: Mapping[str, Any]) -> DiagnosedImage:
         """Convert a model's output for an image of the test set to what a diagnosis is made of.
 
@@ -128,6 +127,7 @@ class Task(TaskData):
             output: an element of the output of the model's ``test_step``, which includes the ground truth.
             metainfo: the test set's ``classes`` and, in panoptic segmentation, ``stuff_classes``.
         """
+        raise self._unsupported('has no diagnosis')
 
     def shown_maps(self, output: Any, metainfo: Mapping[str, Any]) -> LabelMaps | None:
         """Return label maps of a model's output, as a page shows them; None for a task without, or if it has none.
@@ -137,7 +137,6 @@ class Task(TaskData):
         """
         return None
 
-    @abstractmethod
     def find(self, images: Sequence[DiagnosedImage], metainfo: Mapping[str, Any]) -> Findings:
         """Find out why a model is as good as it is.
 
@@ -145,6 +144,7 @@ class Task(TaskData):
             images: the images of a test set, in the order in which metrics sort them.
             metainfo: see :meth:`diagnosed_image`.
         """
+        raise self._unsupported('has no diagnosis')
 
     # -- Prediction
 
