@@ -106,6 +106,7 @@ class CollectImages(Hook):
         for output in outputs:
             place = Place.of(output)
             image = self.task.diagnosed_image(output, self._metainfo)
+            image = image._replace(has_truth=image.has_truth and self._has_truth)
             if len(self._images) in self._chosen:
                 self._spread.add(place)
             self._images[place] = image

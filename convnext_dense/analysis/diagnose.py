@@ -21,7 +21,7 @@ COUNTED_SCORES = (0.1, 0.3, 0.5, 0.7, 0.9)
 """Scores from which predicted objects are counted where nothing can be measured."""
 
 
-class Tested(NamedTuple):
+class Source(NamedTuple):
     """What was tested, to be named in a diagnosis."""
 
     task: Task
@@ -30,12 +30,12 @@ class Tested(NamedTuple):
     command: str
 
 
-def diagnose(collected: CollectedTest, tested: Tested, folder: Path, count: int) -> tuple[Diagnosis, Findings | None]:
+def diagnose(collected: CollectedTest, source: Source, folder: Path, count: int) -> tuple[Diagnosis, Findings | None]:
     """Find out why a checkpoint is as good as it is, and write that into a folder.
 
     Args:
         collected: the images of the test.
-        tested: what was tested.
+        source: what was tested.
         folder: an empty folder.
         count: images in the browser.
 
@@ -46,20 +46,20 @@ def diagnose(collected: CollectedTest, tested: Tested, folder: Path, count: int)
         UserError: if a file can't be written.
     """
     measures = collected.has_truth and bool(collected.images)
-    findings = tested.task.find(collected.images, collected.metainfo) if measures else None
+    findings = source.task.find(collected.images, collected.metainfo) if measures else None
     wanted = [] if findings is None else gallery_images(findings.sections)
     numbers = choose_images(collected, findings, count, wanted if count else ())
     shown, kept = show_images(collected, findings, numbers, folder)
     classes = [str(name) for name in collected.metainfo['classes']]
     sections = without_truth(collected, classes) if findings is None else with_shown_images(findings.sections, kept)
     diagnosis = Diagnosis(
-        tested.task.name,
+        source.task.name,
         classes,
         _colors(collected, classes),
         collected.weights,
-        tested.data,
-        tested.checkpoint,
-        tested.command,
+        source.data,
+        source.checkpoint,
+        source.command,
         len(collected.images),
         [] if findings is None else findings.headlines,
         sections,

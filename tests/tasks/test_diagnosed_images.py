@@ -133,6 +133,10 @@ def test_accuracy_of_records_is_the_metrics():
     assert not unknown.has_truth and unknown.record.label == NO_LABEL
 
 
+def set_maps(output: BaseDataElement, **maps: np.ndarray) -> None:
+    output.set_data({key: PixelData(data=torch.from_numpy(one)[None]) for key, one in maps.items()})
+
+
 def segmentor_outputs(classes: int = 5, size: tuple[int, int] = (48, 64)) -> list[BaseDataElement]:
     rng = np.random.default_rng(2)
     outputs = []
@@ -142,7 +146,9 @@ def segmentor_outputs(classes: int = 5, size: tuple[int, int] = (48, 64)) -> lis
         truth[:, :5] = 255
         output = BaseDataElement(metainfo={'img_path': f'{number}.jpg', 'ori_shape': size})
         maps = {'gt_sem_seg': truth, 'pred_sem_seg': guess}
-        output.set_data({key: PixelData(data=torch.from_numpy(one.astype(np.uint8))[None]) for key, one in maps.items()})
+        output.set_data(
+            {key: PixelData(data=torch.from_numpy(one.astype(np.uint8))[None]) for key, one in maps.items()}
+        )
         outputs.append(output)
     return outputs
 
@@ -167,8 +173,7 @@ def test_large_label_maps_are_counted_whole_and_their_regions_are_found_in_thinn
     guess[20:60, 40:90] = 3
     guess[0, 0] = 1  # a pixel that thinning may lose
     maps = {'gt_sem_seg': truth, 'pred_sem_seg': guess}
-    output.set_data({key: PixelData(data=torch.from_numpy(one)[None]) for key, one in maps.items()})
-    output.set_data({'confidence': PixelData(data=torch.full((1, 96, 128), 0.75))})
+    set_maps(output, **maps, confidence=np.full((96, 128), 0.75, np.float32))
     exact = segmented(output, 5)
     monkeypatch.setattr(diagnosed_images, 'MOST_MEASURED', 96 * 128 // 4)
     large = segmented(output, 5)

@@ -1,4 +1,4 @@
-"""Records and maps of panoptic outputs: the metric's tallies, pixels counted one by one, and what became of segments."""
+"""Records and maps of panoptic outputs: the metric's tallies, counted pixels, and what became of segments."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def output_of(folder, number: int, ids: np.ndarray, segments: list[dict], found:
 
 @pytest.fixture
 def output(tmp_path) -> BaseDataElement:
-    """Sky above road; a cat that is found, a dog taken for a cow, a missed cat, a crowd, and a cow that is not there."""
+    """Sky above road; a cat that is found, a dog taken for a cow, a missed cat, a crowd, and a cow out of nothing."""
     ids = np.full((60, 80), 9, np.int32)
     ids[30:] = 8
     ids[5:15, 5:15], ids[5:15, 30:40], ids[40:50, 5:15], ids[40:50, 60:70] = 1, 2, 3, 4

@@ -9,7 +9,7 @@ from mmengine.dist import is_main_process
 
 from ...analysis import DIAGNOSIS_FILE, DIAGNOSIS_FOLDER
 from ...analysis.collect import CollectedTest, CollectImages
-from ...analysis.diagnose import Tested, diagnose
+from ...analysis.diagnose import Source, diagnose
 from ...config.find import find_work_dir
 from ...counting import counted
 from ...diagnosis.content import Diagnosis
@@ -40,9 +40,9 @@ def write_diagnosis(args: argparse.Namespace, prepared: PreparedTest, collected:
     """Write a diagnosis into its folder, in the main process, and print the most important of it."""
     if not is_main_process():
         return
-    tested = Tested(prepared.task, prepared.data, str(prepared.cfg.load_from), args.command_line)
+    source = Source(prepared.task, prepared.data, str(prepared.cfg.load_from), args.command_line)
     with replaced_folder(args.diagnosis, DIAGNOSIS_FILE, '--out') as folder:
-        diagnosis, findings = diagnose(collected, tested, folder, args.diagnosed_images)
+        diagnosis, findings = diagnose(collected, source, folder, args.diagnosed_images)
     for line in summary(diagnosis, findings):
         print(line)
     print(f'the diagnosis is in {args.diagnosis}{_next(args)}')
