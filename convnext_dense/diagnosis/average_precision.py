@@ -77,7 +77,7 @@ class _ClassMatches:
             rows = rows & (between >= 0)
             return csr_array((np.ones(rows.sum()), (between[rows], images[rows])), shape) if rows.any() else None
 
-        at_times: np.ndarray = ignored.any(axis=0)
+        at_times = np.asarray(ignored.any(axis=0))
         self._always = counts(~at_times)
         self._at = [counts(at_times & ~own) for own in ignored]
         self._found = [np.searchsorted(stops, np.flatnonzero(own)) for own in found]

@@ -103,7 +103,7 @@ def interval_columns(name: str, help: str) -> list[Column]:
 
 def interval_cells(
     intervals: Intervals, metric: str, class_name: str | None, value: float | None = None
-) -> list[Cell]:
+) -> list[float | None]:
     """Return the cells of :func:`interval_columns`.
 
     Args:
@@ -178,7 +178,7 @@ def confusion_matrix(confusion: Confusion, names: Sequence[str], unit: str, back
     note = ''
     if len(labels) > WHOLE_MATRIX:
         labels = sorted(_most_confused(confusion, PART_OF_MATRIX))
-        note = f'Only the {len(labels)} of {confusion.classes:,} classes with the largest confusions; the tables have all.'
+        note = f'Only the {len(labels)} of {confusion.classes:,} classes with the largest confusions; tables have all.'
     kinds = [*names, background or '']
     if background is not None:
         labels.append(confusion.classes)
