@@ -13,6 +13,7 @@ from .matching import Matches
 
 RECALLS = np.linspace(0, 1, 101)
 """Recalls at which precision is averaged (``Params.recThrs`` in pycocotools)."""
+NEXT_RECALLS = np.append(RECALLS[1:], [np.inf, np.inf])
 SINGLE_THRESHOLDS = {'AP50': 0.5, 'AP75': 0.75}
 """IoU thresholds whose AP COCO states beside that of all."""
 
@@ -109,7 +110,10 @@ def _interpolated_columns(found: np.ndarray, predicted: np.ndarray, objects: np.
     """
     precision = found / np.maximum(predicted, 1)
     precision = np.maximum.accumulate(precision[::-1], axis=0, out=precision[::-1])[::-1]
-    passed = np.searchsorted(RECALLS, found / np.maximum(objects, 1), side='right')
+    recall = found / np.maximum(objects, 1)
+    passed = np.floor(recall * (len(RECALLS) - 1)).astype(np.int32)  # a guess, which rounding may make wrong by one
+    passed += 1 + (NEXT_RECALLS[passed] <= recall)
+    passed -= RECALLS[np.minimum(passed, len(RECALLS)) - 1] > recall
     passed[found == 0] = 0
     return np.einsum('ij,ij->j', precision, np.diff(passed, axis=0, prepend=0)) / len(RECALLS)
 
@@ -122,9 +126,9 @@ def average_precision_measure(
     These are ``box_AP`` and, if the thresholds are among those of the matches, ``box_AP50`` and ``box_AP75``; what
     ``sizes`` has, such as ``box_APs``; and ``box_AP`` of each class.
 
-    AP of few images is higher in the mean than that of many, and that of resamples once more, so that intervals lie
-    somewhat too high: of 200 drawn data sets with 50 images each, 95% intervals held the AP of 40,000 images in 83%,
-    with 200 images each in 84%. Both runs share that in a difference, whose intervals held it in 91%.
+    AP of few images is higher in the mean than that of many, so that intervals lie somewhat too high: of 150 drawn
+    data sets with 50 images each, 95% intervals held the AP of 20,000 images in 83%, with 200 images each in 84%. Two
+    runs share that in a difference, whose intervals held it in 93% and 98%.
 
     Args:
         matches: of all objects.
@@ -148,6 +152,22 @@ def average_precision_measure(
         return 100 * np.hstack([np.stack(means, axis=1), of_class])
 
     return Measure(quantities, len(matches.objects), compute)
+
+
+def group_precision_measure(groups: Mapping[str, Matches], prefix: str) -> Measure:
+    """Return the AP of groups of objects for intervals, in percent, such as ``box_APs`` for the group ``'s'``.
+
+    Args:
+        groups: matches of each group in the same images, by the ending of the number's name; at least one.
+        prefix: ``'box'`` or ``'mask'``.
+    """
+    parts = [AveragePrecision(matches) for matches in groups.values()]
+
+    def compute(counts: np.ndarray) -> np.ndarray:
+        return 100 * np.stack([mean_of_defined(part.resampled(counts).mean(axis=1)) for part in parts], axis=1)
+
+    images = len(parts[0].matches.objects)
+    return Measure([Quantity(f'{prefix}_AP{name}') for name in groups], images, compute)
 
 
 def interpolated(found: np.ndarray, predicted: np.ndarray, objects: int) -> float:

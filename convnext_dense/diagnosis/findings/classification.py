@@ -48,7 +48,7 @@ def find(records: Sequence[ClassifiedImage], classes: Sequence[str], resamples: 
     suspects = suspect_images(labeled)
     numbers = {image.path: number for number, image in enumerate(records)}
     reliability = predictions.reliability()
-    facts = _facts(predictions, classes, intervals, reliability, headlines, len(suspects))
+    facts = _facts(predictions, classes, intervals, reliability, headlines, len(shown.strongly_suspected(suspects)))
     sections = [
         _classes_section(facts, classes, predictions, intervals, resamples, len(records) - len(labeled)),
         _confusion_section(predictions, classes, facts),
@@ -56,7 +56,7 @@ def find(records: Sequence[ClassifiedImage], classes: Sequence[str], resamples: 
         _errors_section(predictions, classes, numbers),
         shown.suspects_section(suspects, numbers, classes, len(labeled), 'image'),
     ]
-    suspected = {suspect.path for suspect in suspects}
+    suspected = {suspect.path for suspect in shown.strongly_suspected(suspects)}
     values: dict[str, float | None] = {image.path: None for image in records}
     values.update(zip(predictions.paths, (100 * predictions.true_scores).tolist(), strict=True))
     found: dict[str, list[str]] = {image.path: [] for image in records}

@@ -23,6 +23,8 @@ CLASSES_WITH_INTERVALS = 2000
 """Classes up to which numbers of each class get intervals."""
 GALLERY = 24
 """Images of a gallery."""
+STRONG = 0.5
+"""Strength from which a suspicion is told to be strong."""
 LABELS_FOR_WIDTH = 20
 """Images or objects of a class below which its interval is told to be too narrow."""
 
@@ -278,6 +280,11 @@ def confusion_lead(largest: ConfusionFacts, unit: str, wrong: str) -> str:
     )
 
 
+def strongly_suspected(suspects: Sequence[Suspect]) -> list[Suspect]:
+    """Return those suspects that are contradicted strongly."""
+    return [suspect for suspect in suspects if suspect.strength >= STRONG]
+
+
 def suspect_text(suspect: Suspect, names: Sequence[str]) -> str:
     """Say what seems wrong with a label, such as ``labeled horse, seems cow``."""
     label, suggested = ('object' if n is None or n < 0 else names[n] for n in (suspect.label, suspect.suggested))
@@ -296,11 +303,16 @@ def suspects_section(
         labels: how many labels were tested.
         noun: what one of them is.
     """
+    if not labels:
+        text = 'Without labels none can be wrong.'
+        return Section('suspects', 'Labels to check', [Text(text)], text)
     if not suspects:
-        text = f'None of {counted(labels, noun)} is contradicted by a confident prediction.' if labels else ''
-        return Section('suspects', 'Labels to check', [Text(text or 'Without labels none can be wrong.')], text)
+        text = f'None of {counted(labels, noun)} is contradicted by a prediction.'
+        return Section('suspects', 'Labels to check', [Text(text)], text)
+    strong = len(strongly_suspected(suspects))
     lead = (
-        f'{counted(len(suspects), "label")} of {counted(labels, noun)} may be wrong; the first: '
+        f'{strong:,} of {counted(len(suspects), "suspected label")}, among {counted(labels, noun)}, '
+        f'{"is" if strong == 1 else "are"} contradicted strongly; the first: '
         f'{suspect_text(suspects[0], names)} ({suspects[0].path}).'
     )
     shown = suspects[:GALLERY]
@@ -308,8 +320,8 @@ def suspects_section(
         'Most suspected',
         [numbers[one.path] for one in shown],
         [f'{suspect_text(one, names)} (strength {one.strength:.2f})' for one in shown],
-        'Strength is how far the prediction contradicts the label, from 0 to 1. Look before you change anything: the '
-        'model may be what is wrong. If these images were used for training, most wrong labels are not found.',
+        f'Strength is how far predictions contradict a label, from 0 to 1; {STRONG:g} or more is strong. Look before '
+        'you change anything: the model may be what is wrong. Labels that it was trained on are rarely found.',
     )
     kinds: dict[str, int] = {}
     for one in suspects:
