@@ -161,7 +161,8 @@ def confusion_section(confusion: Confusion, analysis: DetectionAnalysis, facts: 
     )
     if facts.confusions and other:
         one = facts.confusions[0]
-        lead += f' The most frequent confusion is {one.true} taken for {one.predicted} ({one.times:,} times).'
+        times = 'once' if one.times == 1 else f'{one.times:,} times'
+        lead += f' The most frequent confusion is {one.true} taken for {one.predicted} ({times}).'
     return Section('confusions', 'Confusions', blocks, lead)
 
 

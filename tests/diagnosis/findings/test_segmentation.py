@@ -31,7 +31,9 @@ def scenes(number: int = 8, seed: int = 0) -> list[tuple[np.ndarray, np.ndarray]
 def find_in(maps, boundaries: bool = True, resamples: int = 50, names=NAMES):
     classes = len(names)
     records = [count_image(f'{i}.png', t, p, classes, boundaries) for i, (t, p) in enumerate(maps)]
-    regions = [contradicted_regions(f'{i}.png', t, p, np.full(t.shape, 0.9), classes) for i, (t, p) in enumerate(maps)]
+    regions = [
+        contradicted_regions(f'{i}.png', t, p, np.full(t.shape, 0.75), classes) for i, (t, p) in enumerate(maps)
+    ]
     return find(records, regions, names, resamples)
 
 
@@ -101,7 +103,7 @@ def test_kinds_of_errors_of_images():
     assert findings.image_findings['1.png'] == ['class missed', 'class not there', 'IoU below 50%', 'suspected label']
     assert findings.values['0.png'] == 100 and findings.values['1.png'] == pytest.approx(100 / 3)
     assert findings.suspects[0].path == '1.png'
-    assert section(findings, 'suspects').blocks[0].captions[0] == 'labeled tree, seems road (strength 0.90)'
+    assert section(findings, 'suspects').blocks[0].captions[0] == 'labeled tree, seems road (strength 0.75)'
 
 
 def test_without_boundaries_labels_errors_or_other_classes():
