@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...io.image_size import TOTAL_STRIDE
 from ..run_facts import RunFacts
 from .base import Advice, Known, Rule
 
@@ -29,7 +30,7 @@ def _larger_input(run: RunFacts, known: Known) -> str:
     """Name flags that show the network more pixels of each object."""
     tested = known.tested if known.tested is not None else known.training
     size = None if tested is None else tested.median_size
-    side = run.image_side
+    side = None if run.image_side is None else max(round(run.image_side / TOTAL_STRIDE), 1) * TOTAL_STRIDE
     if run.tile is not None:
         return f'smaller tiles that are enlarged: `--tile {max(run.tile // 2, 32)} --image-size {run.tile} {run.tile}`'
     if size is not None and side is not None and min(size) > 1.5 * side:
