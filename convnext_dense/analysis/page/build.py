@@ -10,9 +10,8 @@ from typing import Any
 
 from ...errors import UserError
 from ...io.files import atomic_write, write_errors
-from .. import METRICS_FILE
+from .. import DIAGNOSIS_FILE, DIAGNOSIS_FOLDER, METRICS_FILE
 from ..curves import short_names
-from . import diagnosis as diagnoses
 from .content import Command, RunContent, describe_run, read_files
 from .document import Block, render
 from .images import CHUNK, PageImages
@@ -44,8 +43,8 @@ def find_work_dirs(folder: Path) -> list[Path]:
     """
     found = {file.parents[2] for file in folder.glob('**/vis_data/scalars.csv')}
     found |= {file.parent for file in folder.glob(f'**/{METRICS_FILE}') if _has_metrics(file)}
-    for file in folder.glob(f'**/{diagnoses.FILE}'):
-        found.add(file.parents[1] if file.parent.name == diagnoses.FOLDER and file.parent != folder else file.parent)
+    for file in folder.glob(f'**/{DIAGNOSIS_FILE}'):
+        found.add(file.parents[1] if file.parent.name == DIAGNOSIS_FOLDER and file.parent != folder else file.parent)
     if not found:
         raise UserError(f'no run in {folder}: name a work dir that tools/train.py wrote')
     return sorted(found)

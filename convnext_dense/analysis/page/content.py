@@ -22,7 +22,7 @@ from .diagnosis import ReadDiagnosis
 from .history import History, duration_words, length_words, read_history
 from .images import PageImages
 from .scalars import Logged, main_panels, panels
-from .tested import class_tables, difference_note, logged_headlines, metric_rows, main_headlines
+from .tested import class_tables, difference_note, logged_headlines, main_headlines, metric_rows
 
 Command = Callable[..., str]
 """The command line of a verb with its arguments, in the form in which this command was started."""

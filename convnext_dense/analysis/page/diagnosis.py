@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-FOLDER, FILE = 'diagnosis', 'diagnosis.json'
+from ..diagnosis_file import find_diagnosis
 
 
 @dataclass
@@ -33,14 +33,9 @@ class ReadDiagnosis:
         return value if isinstance(value, type(default)) else default
 
 
-def find_file(run: Path) -> Path | None:
-    """Return the file of a run's diagnosis, in its work dir or in a folder that is one; None if it has none."""
-    return next((file for file in (run / FOLDER / FILE, run / FILE) if file.is_file()), None)
-
-
 def read(run: Path) -> ReadDiagnosis:
     """Read the diagnosis of a run, of which parts may be broken or absent."""
-    file = find_file(run)
+    file = find_diagnosis(run)
     if file is None:
         return ReadDiagnosis()
     found = ReadDiagnosis(file)

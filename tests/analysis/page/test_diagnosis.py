@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from convnext_dense.analysis.page.diagnosis import find_file, read
+from convnext_dense.analysis.page.diagnosis import read
 from tests.helpers import example_diagnoses as examples
 
 
@@ -13,8 +13,8 @@ def test_a_whole_one_is_read_without_problems(tmp_path):
     found = read(tmp_path)
     assert (found.file, found.problems, len(found.images)) == (file, [], 6)
     assert found.content['best_score'] == 0.4 and 'images' not in found.content
-    assert find_file(tmp_path / 'diagnosis') == file
-    assert find_file(tmp_path / 'other') is None and read(tmp_path / 'other').images == []
+    assert read(tmp_path / 'diagnosis').file == file
+    assert read(tmp_path / 'other').file is None and read(tmp_path / 'other').images == []
 
 
 @pytest.mark.parametrize('text', ['', '{"headlines": [', '[]', '3', b'\xff\xfe'])

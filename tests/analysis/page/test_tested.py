@@ -6,8 +6,8 @@ from convnext_dense.analysis.page.tested import (
     class_tables,
     difference_note,
     logged_headlines,
-    metric_rows,
     main_headlines,
+    metric_rows,
 )
 from convnext_dense.tasks import TASKS
 

@@ -110,7 +110,7 @@ function valuesTable(content, parts) {
   const columns = [{ name: content.x.label, kind: 'number' }, ...parts.map((one) => ({ name: one.name, kind: 'number' }))];
   const data = joined(parts);
   const rows = data[0].map((x, i) => [x, ...data.slice(1).map((values) => values[i] ?? null)]);
-  return table({ title: `${content.title}: values`, columns, rows }, { heading: 'h5' });
+  return table({ title: `${content.title}: values`, columns, rows }, { heading: 'h4' });
 }
 
 /** Bring the series to common positions, in order, as uPlot takes them. */

@@ -20,6 +20,7 @@ function matrix(content, context = {}) {
       (mode) => { state.mode = mode; draw(); }),
     checkbox('as a list', false, (list) => { state.list = list; draw(); }));
   draw();
+  redrawn.add(() => { if (place.isConnected) draw(); });
   const cut = view.rows.length < content.rows.length || view.columns.length < content.columns.length;
   return h('div', { class: 'block' }, title,
     content.note ? h('p', { class: 'note' }, inline(content.note)) : null,
@@ -56,16 +57,17 @@ function matrixGrid(content, view, mode, titleId, readout) {
     if (content.counts[i][j] === 0) return '';
     return mode === 'counts' ? shortCount(content.counts[i][j]) : shortShare(share(i, j));
   };
+  const [cold, right, wrong] = ['--heat-none', '--heat-right', '--heat-wrong'].map((one) => themeColor(one).split(' ').map(Number));
   const cell = (i, j) => {
-    const heat = Math.sqrt(share(i, j));
-    const right = content.rows[i] === content.columns[j];
+    const heat = 0.9 * Math.sqrt(share(i, j));
+    const hot = content.rows[i] === content.columns[j] ? right : wrong;
+    const color = cold.map((value, k) => Math.round(value + heat * (hot[k] - value)));
     return h('td', {
-      class: `${right ? 'right' : 'wrong'}${heat > 0.6 ? ' strong' : ''}`,
       role: 'gridcell',
       tabindex: '-1',
       'data-at': `${i},${j}`,
       'aria-label': cellWords(content, view, i, j),
-      style: { '--heat': heat.toFixed(3) },
+      style: { background: rgb(color), color: textOn(color) },
     }, numbers ? text(i, j) : '');
   };
   const head = (names, scope) => (i) => h('th', { scope, title: names[i] }, h('span', {}, name(names[i])));
@@ -146,5 +148,5 @@ function confusionList(content, context) {
     { name: 'true', kind: 'class' }, { name: 'predicted', kind: 'class' }, { name: 'kind' },
     { name: content.unit, kind: 'count' }, { name: '% of true', kind: 'percent' }, { name: '% of predicted', kind: 'percent' },
   ];
-  return table({ title: `${content.title}, as a list`, columns, rows }, { ...context, heading: 'h5' });
+  return table({ title: `${content.title}, as a list`, columns, rows }, { ...context, heading: 'h4' });
 }

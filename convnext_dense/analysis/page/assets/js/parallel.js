@@ -33,7 +33,7 @@ function parallel(content) {
   const columns = [{ name: 'name' }, ...content.axes.map((axis) => ({ name: axis.label, kind: 'number' }))];
   const values = h('details', { class: 'values' }, h('summary', {}, 'Values as a table'));
   values.addEventListener('toggle', () => {
-    if (!values.querySelector('.block')) values.append(table({ title: `${content.title}: values`, columns, rows: content.rows.map((row, i) => [content.names[i], ...row]) }, { heading: 'h5' }));
+    if (!values.querySelector('.block')) values.append(table({ title: `${content.title}: values`, columns, rows: content.rows.map((row, i) => [content.names[i], ...row]) }, { heading: 'h4' }));
   });
   return h('div', { class: 'block' }, title, content.note ? h('p', { class: 'note' }, inline(content.note)) : null,
     h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-labelledby': title.id },
