@@ -82,5 +82,7 @@ def test_data_without_masks_are_refused(tmp_path):
         del one['segmentation']
     for split in ('train', 'val'):
         coco_files.write(tmp_path, content, split)
-    with pytest.raises(UserError, match='CopyPaste pastes objects by their masks, and the training data have no masks'):
+    with pytest.raises(
+        UserError, match='CopyPaste pastes objects by their masks, and the training data have no masks'
+    ):
         config(data=tmp_path)

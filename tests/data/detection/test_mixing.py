@@ -169,7 +169,7 @@ def rows_of(results):
 @pytest.mark.parametrize('size', [(SIDE, SIDE), (30, 50), (50, 30)])
 @pytest.mark.parametrize('seed', range(8))
 def test_copy_paste_against_a_plain_one(seed, size):
-    """Random scenes with objects that are hidden in part or as a whole, crowds, and another size of the other image."""
+    """Random scenes: objects hidden in part or as a whole, crowds, and another size of the other image."""
     rng = np.random.default_rng(seed)
 
     def boxes(count, height, width):
