@@ -26,7 +26,7 @@ def plan_of(cfg, images=100_000):
     return plan_batches(images, batch, 1, loop.total_batch_size, wrapper.get('accumulative_counts'), planned)
 
 
-@pytest.mark.parametrize('settings', [dict(), dict(total=None), dict(batch=4, total=None, accumulative_counts=4)])
+@pytest.mark.parametrize('settings', [{}, dict(total=None), dict(batch=4, total=None, accumulative_counts=4)])
 def test_another_batch_learns_from_the_same_total(settings):
     before, cfg = config(**settings), config(**settings)
     set_batch(cfg, 2)

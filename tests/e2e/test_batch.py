@@ -1,4 +1,4 @@
-"""``train --batch``: the same learning from other batches, and a run that is killed goes on with the batch it found."""
+"""``train --batch``: the same learning from other batches, and a resumed run with the batch that it found."""
 
 import pytest
 import torch

@@ -39,7 +39,7 @@ def test_each_extreme_is_in_the_batch_and_the_size_is_what_it_is_padded_to():
 def test_images_that_can_not_be_read():
     samples, _ = largest_samples(Images([(8, 8), (9, 9)], unreadable=(1,)), seed=0)
     assert [sample['index'] for sample in samples] == [0]
-    with pytest.raises(UserError, match='none of .* can be read'):
+    with pytest.raises(UserError, match=r'none of .* can be read'):
         largest_samples(Images([(8, 8)], unreadable=(0,)), seed=0)
 
 

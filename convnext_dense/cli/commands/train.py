@@ -43,6 +43,7 @@ from ...tasks.tiles import RunTiles, describe_tiles, tiles_of_run
 from ..arguments import check_checkpoint, command_line, image_arguments, normalization_arguments, reading_arguments
 from ..band_arguments import band_arguments
 from ..commercial import check_commercial
+from ..out_of_memory import explained_memory
 from ..parsers.train import AUTO, NEWEST, TRACKERS
 from ..tile_arguments import tile_options
 from .check_data import check_and_print
@@ -136,7 +137,8 @@ def run(args: argparse.Namespace) -> None:
         _check_data(cfg, args.config, args.on_bad_image == 'skip')
     task.check_trainable(cfg)
     fit_to_machine(cfg)
-    with propagate_failures(), _with_batch(args, cfg, continued, said), Runner.from_cfg(cfg) as runner:
+    memory = explained_memory(args, args.flags, cfg, partial(_describe_going_on, args, cfg))
+    with propagate_failures(), memory, _with_batch(args, cfg, continued, said), Runner.from_cfg(cfg) as runner:
         if args.freeze is not None:
             check_backbone_frozen(runner.bare_model, cfg)
         check_first_step(runner.bare_model, cfg, task)
@@ -172,6 +174,14 @@ def run(args: argparse.Namespace) -> None:
         if testable and is_main_process():
             tested = f'; `{command_line(args, "test", *arguments_of_run(cfg.work_dir))}` tests it'
         runner.logger.info(f'done: checkpoints and logs are in {cfg.work_dir}{tested}')
+
+
+def _describe_going_on(args: argparse.Namespace, cfg: Config) -> str:
+    """Tell what a run that failed can be continued from, and how."""
+    saved = checkpoints.list_checkpoints(cfg.work_dir)
+    if not saved:
+        return 'the run has no checkpoint yet: start it again'
+    return f'nothing up to {saved[-1].name} is lost, continue there with: {resume_command(args)}'
 
 
 @contextmanager
