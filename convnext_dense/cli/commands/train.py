@@ -28,7 +28,7 @@ from ...config.precision import set_amp
 from ...config.preprocessing import NOTHING, Chosen, follow_run, follow_weights, told_by_file, told_by_run
 from ...config.read import read_config
 from ...config.recipe import SMALL, Given, apply_small_recipe, keep_length, keep_settings, recipe_to_keep
-from ...config.resumed import check_resumed
+from ...config.resumed import check_copy_paste, check_resumed
 from ...config.saved import arguments_of_run, setting_of_run, settings_of_run
 from ...config.techniques import describe_without
 from ...data.check import PROBLEM
@@ -52,6 +52,7 @@ from .check_data import check_and_print
 
 def run(args: argparse.Namespace) -> None:
     options = dict(reads='train', **reading_arguments(args), **image_arguments(args), **band_arguments(args))
+    options['copy_paste'] = args.copy_paste
     options['tiles'] = tiles = tile_options(args)._replace(of_run=partial(_tiles_of_run, args))
     check = partial(_check_start, args)
     cfg = read_config(args.config, args.cfg_options, args.data, without=args.without, before_data=check, **options)
@@ -68,6 +69,7 @@ def run(args: argparse.Namespace) -> None:
     tiled = describe_tiles(cfg, tiles, options['image_size'])
     said += [line for line in (tiled, f'image sizes: {sizes}' if sizes else '', task.describe_masks(cfg)) if line]
     saved = settings_of_run(resumed) if args.resume is not None else {}
+    check_copy_paste(saved, args.copy_paste)
     recipe = recipe_to_keep(args.recipe, saved, cfg)
     if recipe is not None:
         keep_length(cfg, recipe)

@@ -114,6 +114,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "images; 'paper' leaves the config's (default: paper)",
     )
     parser.add_argument(
+        '--copy-paste',
+        type=float,
+        nargs='?',
+        const=0.5,
+        metavar='P',
+        help='detection with masks: paste objects of another image into an image with this probability (0.5 without '
+        'a number)',
+    )
+    parser.add_argument(
         '--skip-nan',
         type=int,
         metavar='N',
@@ -178,6 +187,8 @@ def check(args: argparse.Namespace) -> None:
         raise UserError(f'--lora {args.lora} adapts weights that are kept as they are: name them with --pretrained')
     if args.lora is not None and importlib.util.find_spec('peft') is None:
         raise UserError(f'--lora {args.lora} needs the package peft: pip install peft')
+    if args.copy_paste is not None and not 0 < args.copy_paste <= 1:
+        raise UserError(f'--copy-paste {args.copy_paste:g}: take a probability above 0 and up to 1, such as 0.5')
     if args.skip_nan is not None and args.skip_nan < 0:
         raise UserError(f'--skip-nan {args.skip_nan}: skip 0 steps or more')
     unknown = [name for name in args.without if name not in TECHNIQUES]
