@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from pathlib import Path
 
 from mmengine.config import Config
 
 from ..errors import UserError
 from ..tasks import task_of
+from .saved import setting_of_run
 
 SETTING = 'train_dataloader.sampler.balance'
 SAMPLER = 'SeededSampler'
+KEYS = ('balance', 'balance_threshold')
 
 
 def set_balance(cfg: Config, strength: float | None, options: Collection[str] = ()) -> None:
@@ -35,3 +38,22 @@ def set_balance(cfg: Config, strength: float | None, options: Collection[str] = 
             f'{flag}: train_dataloader.sampler is {name}: take dict(type="convnext_dense.{SAMPLER}", shuffle=True)'
         )
     sampler['balance'] = task_of(cfg).balance if strength is None else strength
+
+
+def keep_balance(cfg: Config, run: str | Path) -> str | None:
+    """Keep the balance of a run that is resumed without ``--balance``.
+
+    Args:
+        cfg: the config, which is changed.
+        run: the run's work dir, or a checkpoint in one.
+
+    Returns:
+        A line that says so; None if the run had none, or the config states one.
+    """
+    loader = setting_of_run(run, 'train_dataloader') or {}
+    saved = {key: value for key, value in (loader.get('sampler') or {}).items() if key in KEYS and value}
+    sampler = cfg.train_dataloader.get('sampler') or {}
+    if not saved.get('balance') or any(key in sampler for key in KEYS):
+        return None
+    sampler.update(saved)
+    return f'--balance {saved["balance"]:g} is kept, which the run had'

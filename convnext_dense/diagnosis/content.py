@@ -73,11 +73,12 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Axis:
-    """An axis of a chart: its label, and its range if that does not follow from the data."""
+    """An axis of a chart: its label, its range if that does not follow from the data, and True for a log scale."""
 
     label: str
     low: float | None = None
     high: float | None = None
+    log: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,28 @@ class Gallery:
 
 
 @dataclass(frozen=True)
+class Parallel:
+    """Parallel coordinates: a line for each row over one axis a column, colored by the last column's value.
+
+    Attributes:
+        title: its title.
+        axes: the columns, the last of them that of the result.
+        rows: a value on each axis; None where the row has none.
+        names: of the rows.
+        higher_is_better: of the last column.
+        note: what is to be known to read it, or empty.
+    """
+
+    title: str
+    axes: Sequence[Axis]
+    rows: Sequence[Sequence[float | None]]
+    names: Sequence[str]
+    higher_is_better: bool = True
+    note: str = ''
+    kind: Literal['parallel'] = 'parallel'
+
+
+@dataclass(frozen=True)
 class Text:
     """A paragraph."""
 
@@ -131,7 +154,7 @@ class Text:
     kind: Literal['text'] = 'text'
 
 
-Block: TypeAlias = Table | Matrix | Chart | Gallery | Text
+Block: TypeAlias = Table | Matrix | Chart | Gallery | Parallel | Text
 
 
 @dataclass(frozen=True)

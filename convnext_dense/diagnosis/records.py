@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -14,6 +14,9 @@ from ..io.coco_format import Polygons, RunLengths
 from ..io.image_size import ImageSize
 from .confusion import Confusion
 
+NO_LABEL = -1
+"""Label of a classified image whose true class is unknown."""
+
 
 @dataclass(frozen=True, eq=False)
 class ClassifiedImage:
@@ -22,7 +25,7 @@ class ClassifiedImage:
     Attributes:
         path: the image's file; runs are compared by it.
         scores: float32 (K,), probabilities in [0, 1].
-        label: the true class, from 0 to K - 1.
+        label: the true class, from 0 to K - 1; :data:`NO_LABEL` if it is unknown.
     """
 
     path: str
@@ -116,7 +119,33 @@ class SegmentedImage:
         return np.array_equal(self.pixels.true_counts, other.pixels.true_counts)
 
 
-Record = TypeVar('Record', ClassifiedImage, DetectedImage, SegmentedImage)
+@dataclass(frozen=True, eq=False)
+class PanopticImage(SegmentedImage):
+    """Counts of an image with panoptic segments, and of its pixels by their class.
+
+    Attributes:
+        tallies: by class with segments, the sum of IoUs of matches, and the numbers of matches, of predicted segments
+            without one and of true ones without one: those of
+            :func:`~convnext_dense.evaluation.panoptic.match_segments`.
+    """
+
+    tallies: Mapping[int, tuple[float, int, int, int]] = field(default_factory=dict)
+
+    def same_truth(self, other: SegmentedImage) -> bool:
+        """Tell whether two records have as many true pixels and segments of each class."""
+        return (
+            isinstance(other, PanopticImage)
+            and super().same_truth(other)
+            and _true_segments(self) == _true_segments(other)
+        )
+
+
+def _true_segments(image: PanopticImage) -> dict[int, int]:
+    """Count the true segments of each class: those that were found, and those that were missed."""
+    return {label: found + missed for label, (_, found, _, missed) in image.tallies.items() if found + missed}
+
+
+Record = TypeVar('Record', ClassifiedImage, DetectedImage, SegmentedImage, PanopticImage)
 
 
 def same_images(before: Sequence[Record], after: Sequence[Record]) -> list[tuple[Record, Record]]:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import UserError
+from .mild_augmentation import Milder, of_pipelines
 from .records import Part
 from .task_data import TaskData
 
@@ -68,6 +69,8 @@ class Task(TaskData):
         views_obstacle: why a config has no ``tta_model``, which merges the predictions for several views of an image.
         has_techniques: True if ``--without`` can disable techniques of its training recipe.
         adaptation: what configs of mmdet and mmseg get that are of this task; None if none are.
+        small_lr_factors: factors on the lr for few images, from random weights and from trained ones, by which the
+            lr of its configs that is scaled to a small batch becomes a good one for a short run.
     """
 
     model_name: ClassVar[str]
@@ -87,6 +90,7 @@ class Task(TaskData):
     views_obstacle: ClassVar[str] = '--tta is for detection and segmentation'
     has_techniques: ClassVar[bool] = False
     adaptation: ClassVar[Adaptation | None] = None
+    small_lr_factors: ClassVar[tuple[float, float]] = (1.0, 1.0)
 
     # -- Drawing
 
@@ -275,6 +279,14 @@ class Task(TaskData):
         """
         yield Part('model', [image])
         model(image)
+
+    def mild_augmentation(self, cfg: Config) -> dict[str, Milder]:
+        """Return milder values of the augmentation of a config, for few training images.
+
+        Returns:
+            The settings by their keys, joined with dots, as far as they would change.
+        """
+        return of_pipelines(cfg)
 
     def explain_training_error(self, error: Exception, cfg: Config) -> str | None:
         """Explain an error of the model in training that its config or data cause, in one line; None for others."""

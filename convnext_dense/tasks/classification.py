@@ -20,6 +20,7 @@ from .datasets import (
     tested_dataset,
 )
 from .heads import count_head_rows
+from .mild_augmentation import Milder, of_classification
 from .records import AS_FOUND, ClassifiedEntry, ClassInfo, Comparison, DataOptions, MainMetrics, PreparedImage
 from .sizes import value_at
 
@@ -49,6 +50,7 @@ class ClassificationTask(Task):
     balance = 1.0
     normalization_keys = tuple(f'{key}.dataset.transform' for key in LOADERS)
     data_options = ('label_column',)
+    small_lr_factors = (4.0, 4.0)
 
     def point_at(
         self, cfg: Config, root: str, optional: Collection[str] = (), options: DataOptions = AS_FOUND
@@ -282,6 +284,9 @@ class ClassificationTask(Task):
 
         size = innermost_datasets(cfg.train_dataloader.dataset)[0].get('transform', {}).get('input_size', 224)
         return ImageSize(size, size) if isinstance(size, int) else ImageSize(*size[-2:])
+
+    def mild_augmentation(self, cfg: Config) -> dict[str, Milder]:
+        return of_classification(cfg)
 
     def probed_datasets(self, cfg: Config) -> tuple[list[ConfigDict], list[ConfigDict]]:
         train, val = (innermost_datasets(loader.dataset) for loader in (cfg.train_dataloader, cfg.val_dataloader))

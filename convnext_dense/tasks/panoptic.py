@@ -157,12 +157,13 @@ class PanopticTask(MmdetTask):
 
     def draw_ground_truth(self, data: Any, record: ImageRecord) -> np.ndarray:
         from ..results import Panoptic
-        from ..results.drawing import palette, shrunk
+        from ..results.colors import class_colors
+        from ..results.drawing import shrunk
 
         assert record.size is not None
         image = read_as_annotated(record.path, record.size, data.value_range, record.is_upright, data.opening)
         names, truth = data.classes, data.read_segments(record)
-        result = Panoptic.from_truth(record.path, truth, names, palette(len(names)), len(data.stuff_classes))
+        result = Panoptic.from_truth(record.path, truth, names, class_colors(names), len(data.stuff_classes))
         return shrunk(result.draw(image=image, legend_rows=2), RECORD_SIZE)
 
     def compare(
@@ -316,7 +317,7 @@ def _things_first(dataset: Mapping, things: Sequence[str]) -> dict[str, Any]:
 
 def _class_info(metainfo: Mapping[str, Any]) -> ClassInfo:
     """Return the classes in the metainfo of a data set, with colors."""
-    from ..results.drawing import palette
+    from ..results.colors import class_colors
 
     names, stuff = metainfo['classes'], metainfo['stuff_classes']
-    return ClassInfo(names, palette(len(names)), metainfo.get('category_ids'), stuff=len(stuff))
+    return ClassInfo(names, class_colors(names), metainfo.get('category_ids'), stuff=len(stuff))

@@ -244,7 +244,8 @@ class SegmentationTask(DenseTask):
         from ..io.color_masks import BadLabels
         from ..io.images import read_rgb
         from ..results import UNLABELED, Segmentation
-        from ..results.drawing import palette, shrunk
+        from ..results.colors import class_colors
+        from ..results.drawing import shrunk
 
         assert record.mask is not None
         try:
@@ -259,7 +260,7 @@ class SegmentationTask(DenseTask):
             joined[labels == own] = label
         labels = np.where(joined < len(data.classes), joined, UNLABELED)
         image, labels = shrunk(image, RECORD_SIZE), shrunk(labels, RECORD_SIZE, smooth=False)
-        result = Segmentation(record.path, labels, data.classes, palette(len(data.classes)))
+        result = Segmentation(record.path, labels, data.classes, class_colors(data.classes))
         return shrunk(result.draw(image=image, legend_rows=2), RECORD_SIZE)
 
     def compare(

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from convnext_dense.diagnosis.confusion import Confusion
-from convnext_dense.diagnosis.records import ClassifiedImage, DetectedImage, SegmentedImage, TrueObjects, same_images
+from convnext_dense.diagnosis.records import (
+    ClassifiedImage,
+    DetectedImage,
+    PanopticImage,
+    SegmentedImage,
+    TrueObjects,
+    same_images,
+)
 from convnext_dense.errors import UserError
 from convnext_dense.io.image_size import ImageSize
 
@@ -82,3 +89,12 @@ def test_ground_truth_of_masks():
     mask = {'size': [8, 9], 'counts': 'abc'}
     assert detected(masks=[mask]).same_truth(detected(masks=[dict(mask)]))
     assert not detected(masks=[mask]).same_truth(detected(masks=[mask | {'counts': 'abd'}]))
+
+
+def test_panoptic_truth_is_the_same_if_pixels_and_segments_are():
+    pixels = Confusion.count(2, np.array([0, 1]), np.array([0, 0]))
+    image = PanopticImage('a.jpg', pixels, tallies={0: (0.8, 1, 2, 1), 1: (0.0, 0, 1, 0)})
+    other = PanopticImage('a.jpg', pixels, tallies={0: (0.0, 0, 0, 2)})
+    assert image.same_truth(other) and other.same_truth(image)
+    assert not image.same_truth(PanopticImage('a.jpg', pixels, tallies={0: (0.0, 0, 0, 3)}))
+    assert not image.same_truth(SegmentedImage('a.jpg', pixels))

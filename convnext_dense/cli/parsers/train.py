@@ -8,6 +8,7 @@ convnext-dense train CONFIG --without mixup cutmix   without techniques of the r
 convnext-dense train CONFIG --freeze backbone        train what is on top of the weights that it starts from
 convnext-dense train CONFIG --patience 10            stop when the best checkpoint no longer gets better
 convnext-dense train CONFIG --balance                show rare classes more often
+convnext-dense train CONFIG --recipe small           batch, lr, length and augmentation for few images
 torchrun --nproc_per_node=8 tools/train.py CONFIG --launcher pytorch
 """
 
@@ -117,6 +118,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'are) to 1, which in classification shows all classes equally often (default: 1 there, 0.5 in other tasks)',
     )
     parser.add_argument(
+        '--recipe',
+        choices=('paper', 'small'),
+        help="'small' sets batch, lr, warm-up, EMA, length and a milder augmentation from the number of training "
+        "images; 'paper' leaves the config's (default: paper)",
+    )
+    parser.add_argument(
         '--skip-nan',
         type=int,
         metavar='N',
@@ -153,8 +160,7 @@ def check(args: argparse.Namespace) -> None:
         raise UserError(
             f'--launcher {args.launcher} needs {absent[0]} in the environment: start with {STARTS[args.launcher]}'
         )
-    processes = int(os.environ[LAUNCHERS[args.launcher][1]]) if args.launcher != 'none' else 1
-    if args.check_data and processes > 1:
+    if args.check_data and processes_of(args) > 1:
         raise UserError(
             '--check-data is for a run of one process: check with tools/check_data.py first, then train without it'
         )
@@ -187,6 +193,11 @@ def check(args: argparse.Namespace) -> None:
     for name in args.track:
         if importlib.util.find_spec(name) is None:
             raise UserError(f'--track {name} needs the package {name}: pip install -r requirements/optional.txt')
+
+
+def processes_of(args: argparse.Namespace) -> int:
+    """Return the number of processes that the launcher has started, as checked by :func:`check`."""
+    return 1 if args.launcher == 'none' else int(os.environ[LAUNCHERS[args.launcher][1]])
 
 
 def _strength(text: str) -> float | str:
