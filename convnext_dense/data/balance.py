@@ -75,8 +75,10 @@ class Balance(NamedTuple):
     @property
     def flags(self) -> str:
         """The flags that give it."""
-        threshold = f' --cfg-options train_dataloader.sampler.balance_threshold={self.threshold:g}'
-        return f'--balance {self.strength:g}{threshold if self.threshold is not None else ""}'
+        strength = f'--balance {self.strength:g}'
+        if self.threshold is None:
+            return strength
+        return f'{strength} --cfg-options train_dataloader.sampler.balance_threshold={self.threshold:g}'
 
     def expected(self, shown: SampleClasses) -> np.ndarray:
         """Return how often each sample comes in an epoch on average, float64 (N,), whose sum is N.

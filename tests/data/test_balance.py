@@ -201,6 +201,7 @@ def test_what_is_out_of_range_is_named():
     with pytest.raises(UserError, match='draws samples at random: set its shuffle=True'):
         SeededSampler(SEVERAL, shuffle=False, balance=1.0)
     assert SeededSampler(SEVERAL, shuffle=True, balance=0).balance is None
+    assert Balance(1.0).flags == '--balance 1'
     assert Balance(0.5, 0.001).flags == '--balance 0.5 --cfg-options train_dataloader.sampler.balance_threshold=0.001'
 
 
