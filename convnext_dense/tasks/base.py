@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from ..data.check import DatasetRecords, ImageRecord
     from ..data.formats.write.base import LabeledImage
+    from ..diagnosis.diagnosed_image import DiagnosedImage, LabelMaps
+    from ..diagnosis.findings.base import Findings
     from ..export.graphs import Graph, Normalization
     from ..io.image_size import ImageSize
     from ..io.windowed_image import WindowedImage
@@ -119,6 +121,34 @@ class Task(TaskData):
             output: an element of the output of the model's ``test_step``, which includes the ground truth.
             metainfo: the test set's ``classes`` and, in segmentation, ``palette``.
         """
+
+    # -- Diagnosis
+
+    def diagnosed_image(self, output: Any, metainfo: Mapping[str, Any]) -> DiagnosedImage:
+        """Convert a model's output for an image of the test set to what a diagnosis is made of.
+
+        Args:
+            output: an element of the output of the model's ``test_step``, which includes the ground truth.
+            metainfo: the test set's ``classes`` and, in panoptic segmentation, ``stuff_classes``.
+        """
+        raise self._unsupported('has no diagnosis')
+
+    def shown_maps(self, output: Any, metainfo: Mapping[str, Any]) -> LabelMaps | None:
+        """Return label maps of a model's output, as a page shows them; None for a task without, or if it has none.
+
+        Args:
+            output, metainfo: see :meth:`diagnosed_image`.
+        """
+        return None
+
+    def find(self, images: Sequence[DiagnosedImage], metainfo: Mapping[str, Any]) -> Findings:
+        """Find out why a model is as good as it is.
+
+        Args:
+            images: the images of a test set, in the order in which metrics sort them.
+            metainfo: see :meth:`diagnosed_image`.
+        """
+        raise self._unsupported('has no diagnosis')
 
     # -- Prediction
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from ..data.check import DatasetRecords, ImageRecord
+    from ..diagnosis.diagnosed_image import DiagnosedImage
+    from ..diagnosis.findings.base import Findings
     from ..export.graphs import Graph, Normalization
     from ..io.image_size import ImageSize
     from ..results import Result
@@ -237,6 +239,16 @@ class ClassificationTask(Task):
         image = read_rgb(output['path'], True, metainfo.get('value_range'), metainfo.get('opening') or AS_USUAL)
         drawing = draw_caption(image, lines)
         return Comparison(drawing, f'{classes[ground_truth]}.png', entry)
+
+    def diagnosed_image(self, output: Any, metainfo: Mapping[str, Any]) -> DiagnosedImage:
+        from .diagnosed_images import classified
+
+        return classified(output)
+
+    def find(self, images: Sequence[DiagnosedImage], metainfo: Mapping[str, Any]) -> Findings:
+        from .findings import find_in_classes
+
+        return find_in_classes(images, metainfo)
 
     def count_head_classes(self, state_dict: Mapping[str, Tensor]) -> int | None:
         return count_head_rows(state_dict, 'head.weight')

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from ..data.check import DatasetRecords, ImageRecord
     from ..data.formats.write.base import LabeledImage
     from ..data.panoptic.files import PanopticFiles
+    from ..diagnosis.diagnosed_image import DiagnosedImage, LabelMaps
+    from ..diagnosis.findings.base import Findings
     from ..export.graphs import Graph, Normalization
     from ..io.windowed_image import WindowedImage
     from ..models.tiled import TiledModel
@@ -183,6 +185,24 @@ class PanopticTask(MmdetTask):
         caption = f'{right} of {right + missed} annotated segments are found, {false} predicted ones are wrong'
         ground_truth = Panoptic.from_truth(output.img_path, truth, names, classes.colors, stuff)
         return prediction.draw(image=image), ground_truth.draw(image=image), caption
+
+    # -- Diagnosis
+
+    def diagnosed_image(self, output: Any, metainfo: Mapping[str, Any]) -> DiagnosedImage:
+        from .panoptic_images import with_segments
+
+        return with_segments(output, len(metainfo['classes']))
+
+    def shown_maps(self, output: Any, metainfo: Mapping[str, Any]) -> LabelMaps:
+        from .panoptic_images import panoptic_maps
+
+        things = len(metainfo['classes']) - len(metainfo['stuff_classes'])
+        return panoptic_maps(output, len(metainfo['classes']), things)
+
+    def find(self, images: Sequence[DiagnosedImage], metainfo: Mapping[str, Any]) -> Findings:
+        from .findings import find_in_segments
+
+        return find_in_segments(images, metainfo)
 
     # -- Prediction
 
