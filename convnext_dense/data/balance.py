@@ -25,8 +25,10 @@ import numpy as np
 from ..counting import counted
 from ..errors import UserError
 
-PRECISION = 9
+PRECISION = 12
 """Decimals of the weights that count, so that two machines draw the same samples."""
+TOLERANCE = 1e-6
+"""Difference in how often samples come that does not count."""
 
 
 class SampleClasses(NamedTuple):
@@ -203,7 +205,7 @@ def describe(balance: Balance, shown: SampleClasses, expected: np.ndarray, names
         f'rather than {before[label]:,}'
         for what, label in (('the rarest', rarest), ('the most frequent', commonest))
     ]
-    most = math.ceil(expected.max() - 1e-9)
+    most = math.ceil(expected.max() - TOLERANCE)
     line = f'{flag}: in an epoch of {counted(shown.size, "sample")}, {" and ".join(parts)}'
     times = 'once' if most == 1 else f'{most} times'
     return f'{line}; no sample comes more than {times}, and each time augmented anew'
@@ -211,7 +213,7 @@ def describe(balance: Balance, shown: SampleClasses, expected: np.ndarray, names
 
 def changes_nothing(expected: np.ndarray) -> bool:
     """Whether all samples come equally often."""
-    return not len(expected) or float(np.ptp(expected)) < 10**-PRECISION
+    return not len(expected) or float(np.ptp(expected)) < TOLERANCE
 
 
 def names_of(dataset: Any) -> Sequence[str]:
