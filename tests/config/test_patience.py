@@ -38,9 +38,7 @@ def test_a_config_without_a_best_checkpoint_keeps_one():
     cfg.default_hooks.checkpoint = dict(type='CheckpointHook', save_best='mIoU')
     assert set_patience(cfg, 3) is None and 'best' not in cfg.default_hooks.checkpoint
     cfg.default_hooks.checkpoint = dict(type='convnext_dense.Checkpoints', best=None)
-    with pytest.raises(
-        UserError, match=r'better best\.pth: leave out --cfg-options .*\.best=None'
-    ):
+    with pytest.raises(UserError, match=r'better best\.pth: leave out --cfg-options .*\.best=None'):
         set_patience(cfg, 3, {'default_hooks.checkpoint.best': None})
 
 
@@ -58,9 +56,7 @@ def test_what_contradicts_it_is_refused():
             set_patience(config(), 3, {key: 4})
     cfg = config()
     cfg.val_dataloader = None
-    with pytest.raises(
-        UserError, match=r'no validation data beside .*: hold out .* with --val-split'
-    ):
+    with pytest.raises(UserError, match=r'no validation data beside .*: hold out .* with --val-split'):
         set_patience(cfg, 3)
 
 
