@@ -18,7 +18,7 @@ function blockOf(one, context) {
     case 'chart': return withHeading(chart(one, { heading: 'h3', log: true, logFirst: Boolean(one.y.log), context }));
     case 'gallery': return context.gallery(one);
     case 'parallel': return withHeading(parallel(one));
-    case 'text': return h('p', { class: 'prose' }, inline(one.text));
+    case 'text': return h('p', { class: 'prose' }, inline(sentence(one.text)));
     default: return h('p', { class: 'notice' }, `A part of kind ${one.kind} is of a newer version: make the page with that version.`);
   }
 }

@@ -8,10 +8,11 @@ function card(headline) {
   const interval = intervalText(headline);
   const bounded = headline.unit === '%' && headline.value !== null;
   return h('div', { class: 'card' },
-    h('dt', {}, headline.name, headline.lower_is_better ? h('span', { class: 'muted small' }, ' lower is better') : null),
+    h('dt', {}, headline.name),
     h('dd', {}, h('span', { class: 'big' }, headlineText(headline)), headline.unit ? h('span', { class: 'unit' }, headline.unit) : null),
     bounded && interval ? intervalBar(headline) : null,
-    interval ? h('dd', { class: 'muted small' }, `95% interval ${interval}`) : null);
+    interval ? h('dd', { class: 'muted small' }, h('span', {}, '95% interval '), h('span', {}, interval)) : null,
+    headline.lower_is_better ? h('dd', { class: 'muted small' }, 'lower is better') : null);
 }
 
 /** The number within its interval on a line from 0 to 100. */

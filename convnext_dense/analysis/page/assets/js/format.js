@@ -67,6 +67,13 @@ function fileName(path) {
   return path.split(/[\\/]/).pop();
 }
 
+/** Begin with a capital, but for words such as mIoU. */
 function capital(text) {
-  return text[0].toUpperCase() + text.slice(1);
+  return /^.[A-Z]/.test(text) ? text : text.slice(0, 1).toUpperCase() + text.slice(1);
+}
+
+/** A line of the terminal as a sentence. */
+function sentence(text) {
+  const trimmed = String(text).trim();
+  return trimmed ? capital(trimmed) + (/[.!?:]$/.test(trimmed) ? '' : '.') : '';
 }

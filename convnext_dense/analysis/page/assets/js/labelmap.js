@@ -75,7 +75,7 @@ function errorPixel(maps, i, alpha, chosen) {
 /** Panels of an image side by side, a legend of the classes in it, and what is under the pointer. */
 function mapPanels(details, record, settings, diagnosis, onClass) {
   const readout = h('p', { class: 'readout muted', 'aria-live': 'off' }, 'Point at a pixel to read its classes.');
-  const box = h('div', { class: 'panels' });
+  const box = h('div', { class: 'panels', style: { '--ratio': (record.width || 4) / (record.height || 3) } });
   const legend = h('div', { class: 'legend classes' });
   readMaps(details, diagnosis).then((maps) => {
     if (!maps) return;

@@ -2,6 +2,7 @@
 
 const ROWS_OF_PAGE = 25;
 const FILTER_FROM = 9; // rows: shorter tables are seen at a glance
+const SHORT = 24; // characters: shorter texts stay on one line
 const NUMERIC = ['count', 'percent', 'number'];
 
 /**
@@ -95,7 +96,8 @@ function cellOf(value, column, index, longest, context) {
   const text = cellText(value, column.kind);
   if (column.kind === 'class' && value !== null) return h(tag, scope, classCell(text, context));
   if (column.kind === 'image' && value !== null) return h(tag, { ...scope, class: 'path' }, imageCell(text, context));
-  if (!NUMERIC.includes(column.kind)) return h(tag, scope, column.code ? h('code', {}, text) : name(text));
+  if (column.kind === 'run') return h(tag, scope, h('a', { href: address(text) }, name(text)));
+  if (!NUMERIC.includes(column.kind)) return h(tag, { ...scope, class: text.length <= SHORT ? 'short' : '' }, inline(text).map((part) => (typeof part === 'string' ? name(part) : part)));
   const share = column.kind === 'percent' && value !== null && value >= 0 && value <= 100 ? value : null;
   return h(tag, { ...scope, class: 'numeric' },
     share === null ? text : h('span', { class: 'with-bar', style: { '--share': `${share}%` } },
