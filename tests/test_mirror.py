@@ -54,6 +54,7 @@ TESTED_ELSEWHERE = {
     'data/formats/building.py': 'data/formats/test_labelme.py',
     'data/formats/supervisely_shapes.py': 'data/formats/test_supervisely.py',
     'data/layouts.py': 'data/formats/test_coco_find.py',
+    'engine/kept_maps.py': 'engine/test_tiled_evaluation.py',
     'engine/evaluation_loops.py': 'e2e/test_classifier.py',
     'models/network_input.py': 'models/tiled/test_model.py',
     'models/tiled/convert.py': 'models/tiled/test_model.py',

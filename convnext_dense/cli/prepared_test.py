@@ -104,6 +104,10 @@ class PreparedTest:
             if takes(dataset, 'needs_annotations'):
                 dataset.needs_annotations = False
 
+    def keep_for_diagnosis(self) -> None:
+        """Have the model keep what a diagnosis takes beyond results."""
+        self.task.keep_for_diagnosis(self.cfg)
+
     @contextmanager
     def runner(self) -> Iterator[Runner]:
         """Context with the runner of the test, whose log is not kept."""
