@@ -1,27 +1,18 @@
-"""Labels that are suspected to be wrong, in words, and the section that lists them."""
+"""Labels that are suspected to be wrong, in words, and the table that lists them."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from ..counting import counted
-from .content import Block, Cell, Column, Gallery, Section, Table
-from .suspects import Suspect, SuspectKind, ranked
+from .content import Cell, Column, Section, Table
+from .suspects import Suspect, ranked
 
-SECTION = 'labels'
+SECTION = 'suspects'
 """Id of the section."""
-MOST_ROWS, MOST_IMAGES = 500, 12
-"""Suspects in the table, and images in each gallery, at most."""
-KINDS: dict[SuspectKind, str] = {
-    'class': 'Probably another class',
-    'box': 'Probably elsewhere',
-    'no label': 'Probably not annotated',
-    'no object': 'Probably nothing there',
-    'duplicate': 'Another label than that of almost the same image',
-    'leak': 'Almost the same as a training image',
-}
-"""Title of each kind, in the order of galleries."""
+MOST_ROWS = 500
+"""Suspects in the table, at most."""
 
 
 def in_order(suspects: Iterable[Suspect]) -> list[Suspect]:
@@ -54,34 +45,28 @@ def class_name(label: int | None, classes: Sequence[str]) -> str:
     return '' if label is None or not 0 <= label < len(classes) else classes[label]
 
 
-def labels_to_check(
-    suspects: Sequence[Suspect], classes: Sequence[str], paths: Sequence[str], labels: int, unit: str
-) -> Section:
-    """Make the section of labels to check.
+def with_table(sections: Sequence[Section], suspects: Sequence[Suspect], classes: Sequence[str]) -> list[Section]:
+    """Add a table of all suspects but leaks to the section of labels to check, or make that section.
 
     Args:
-        suspects: labels that are probably wrong; leaks are left out.
+        sections: of a diagnosis.
+        suspects: labels that are probably wrong.
         classes: names of the classes.
-        paths: of the tested images, to whose numbers galleries refer.
-        labels: the number of labels that could be wrong.
-        unit: what is labeled, in the plural, such as ``'images'``.
+
+    Returns:
+        The sections; as they are if there are no suspects.
     """
     listed = [one for one in in_order(suspects) if one.kind != 'leak']
     if not listed:
-        return Section(SECTION, 'Labels to check', [], 'no label is suspected to be wrong')
-    numbers = {path: number for number, path in enumerate(paths)}
-    blocks: list[Block] = [_table(listed, classes)]
-    blocks += [
-        gallery
-        for kind, title in KINDS.items()
-        if (gallery := _gallery(title, [one for one in listed if one.kind == kind], classes, numbers))
+        return list(sections)
+    table = _table(listed, classes)
+    if all(section.id != SECTION for section in sections):
+        are = 'label is' if len(listed) == 1 else 'labels are'
+        lead = f'{len(listed):,} {are} suspected to be wrong.'
+        return [*sections, Section(SECTION, 'Labels to check', [table], lead)]
+    return [
+        replace(section, blocks=[*section.blocks, table]) if section.id == SECTION else section for section in sections
     ]
-    counts = Counter(one.kind for one in listed)
-    kinds = ', '.join(f'{counts[kind]:,} {title.lower()}' for kind, title in KINDS.items() if counts[kind])
-    share = f' ({100 * len(listed) / labels:.1f}% of {labels:,} {unit})' if labels else ''
-    are = 'label is' if len(listed) == 1 else 'labels are'
-    lead = f'{len(listed):,} {are} suspected to be wrong{share}'
-    return Section(SECTION, 'Labels to check', blocks, f'{lead}: {kinds}' if len(counts) > 1 else lead)
 
 
 def _table(listed: Sequence[Suspect], classes: Sequence[str]) -> Table:
@@ -108,26 +93,3 @@ def _table(listed: Sequence[Suspect], classes: Sequence[str]) -> Table:
     if len(listed) > MOST_ROWS:
         note = f'The first {MOST_ROWS} of {counted(len(listed), "label")}. {note}'
     return Table('Labels to check', columns, rows, note)
-
-
-def _gallery(
-    title: str, listed: Sequence[Suspect], classes: Sequence[str], numbers: Mapping[str, int]
-) -> Gallery | None:
-    captions: dict[int, list[str]] = {}
-    for one in listed:
-        if one.path not in numbers:  # a training image
-            continue
-        number = numbers[one.path]
-        if number not in captions and len(captions) == MOST_IMAGES:
-            break
-        captions.setdefault(number, []).append(_caption(one, classes))
-    if not captions:
-        return None
-    return Gallery(title, list(captions), ['; '.join(dict.fromkeys(texts)) for texts in captions.values()])
-
-
-def _caption(suspect: Suspect, classes: Sequence[str]) -> str:
-    given, suggested = (class_name(label, classes) for label in (suspect.label, suspect.suggested))
-    if suspect.kind in ('class', 'duplicate') and suggested:
-        return f'{given}, perhaps {suggested}'
-    return given or suggested

@@ -1,5 +1,6 @@
 """Training and testing: the runner and its loops, and hooks for EMA, checkpoints, progress and logs."""
 
+from .batch_trial import TrialLoop
 from .csv_log import CSVBackend
 from .distributed import propagate_failures
 from .evaluation_loops import TestLoop, ValLoop
@@ -35,6 +36,7 @@ __all__ = [
     'RuntimeInfo',
     'TestLoop',
     'TrainLoop',
+    'TrialLoop',
     'ValLoop',
     'propagate_failures',
 ]

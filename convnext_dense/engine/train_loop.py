@@ -85,6 +85,8 @@ class TrainLoop(EpochBasedTrainLoop):
         max_iters: length of the run in optimizer steps, or None; validation and checkpoints then count steps as well.
         total_batch_size: images per optimizer step for which the config's lr is meant; None for one batch per process,
             or as many as ``optim_wrapper.accumulative_counts`` says. The lr is scaled to the actual total batch.
+        planned_batch_size: another batch size of one process, whose total batch is kept by another accumulation; None
+            for that of the data loader.
         val_interval: epochs or steps between validations; there is always one at the end.
         val_begin: epoch or step before which there is no validation.
         dynamic_intervals: other intervals from a later epoch or step on: [(epoch or step, interval), ...].
@@ -110,6 +112,7 @@ class TrainLoop(EpochBasedTrainLoop):
         skip_nan: int = 0,
         val_begin: int = 1,
         dynamic_intervals: list[tuple[int, int]] | None = None,
+        planned_batch_size: int | None = None,
     ) -> None:
         if (max_epochs is None) == (max_iters is None):
             raise UserError('train_cfg takes either max_epochs or max_iters')
@@ -129,9 +132,8 @@ class TrainLoop(EpochBasedTrainLoop):
                 "take dict(type='convnext_dense.SeededSampler', shuffle=True)"
             )
         per_process = dataloader.batch_sampler.batch_size
-        self.plan = plan_batches(
-            len(dataloader.dataset), per_process, get_world_size(), total_batch_size, accumulative_counts(runner)
-        )
+        batch_settings = (total_batch_size, accumulative_counts(runner), planned_batch_size)
+        self.plan = plan_batches(len(dataloader.dataset), per_process, get_world_size(), *batch_settings)
         self.sampler.use_whole_batches(self.plan.total)
         loader = AccumulatedLoader(dataloader, self.plan.accumulation)
         self.counts_steps = max_iters is not None

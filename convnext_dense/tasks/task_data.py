@@ -120,6 +120,16 @@ class TaskData(ABC):
         """
         return False
 
+    def set_copy_paste(self, cfg: Config, prob: float) -> None:
+        """Have a config's training paste objects of other images; see :func:`.copy_paste.set_copy_paste`.
+
+        Raises:
+            UserError: if the task has no objects with masks, or the config can't.
+        """
+        raise UserError(
+            f'--copy-paste {prob:g} is for detection with masks: leave it out, since the config is for {self.name}'
+        )
+
     def describe_masks(self, cfg: Config) -> str:
         """Describe why masks are left out of a config, in a line; empty if none are."""
         return ''

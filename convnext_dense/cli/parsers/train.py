@@ -6,6 +6,7 @@ convnext-dense train CONFIG --resume                 continue from the newest ch
 convnext-dense train CONFIG --resume auto            continue, or start if there is no checkpoint yet
 convnext-dense train CONFIG --without mixup cutmix   without techniques of the recipe, for an ablation
 convnext-dense train CONFIG --freeze backbone        train what is on top of the weights that it starts from
+convnext-dense train CONFIG --batch auto             as many images at once as fit into memory; learns the same
 convnext-dense train CONFIG --recipe small           batch, lr, length and augmentation for few images
 torchrun --nproc_per_node=8 tools/train.py CONFIG --launcher pytorch
 """
@@ -29,6 +30,7 @@ from ..arguments import (
     check_checkpoint,
     check_config,
     check_normalization,
+    parsed,
 )
 from ..band_arguments import add_band_arguments
 from ..commercial import add_commercial_argument
@@ -93,6 +95,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_commercial_argument(parser)
     parser.add_argument('--amp', choices=('off', 'fp16', 'bf16'), help="mixed precision (default: the config's)")
     add_compile_argument(parser)
+    parser.add_argument(
+        '--batch',
+        type=parsed(parse_batch),
+        metavar='N|auto',
+        help='images that a process takes at once; gradients are accumulated to the total batch of the recipe as '
+        "before. 'auto': as many as fit into memory, by trying (default: the config's)",
+    )
     parser.add_argument('--seed', type=int, metavar='N', help="random seed (default: the config's, 0)")
     parser.add_argument('--epochs', type=int, metavar='N', help='epochs to train; the lr schedule is scaled to them')
     parser.add_argument(
@@ -103,6 +112,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=('paper', 'small'),
         help="'small' sets batch, lr, warm-up, EMA, length and a milder augmentation from the number of training "
         "images; 'paper' leaves the config's (default: paper)",
+    )
+    parser.add_argument(
+        '--copy-paste',
+        type=float,
+        nargs='?',
+        const=0.5,
+        metavar='P',
+        help='detection with masks: paste objects of another image into an image with this probability (0.5 without '
+        'a number)',
     )
     parser.add_argument(
         '--skip-nan',
@@ -133,6 +151,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def parse_batch(text: str) -> int | str:
+    """Parse ``--batch``: a whole number from 1, or ``auto``.
+
+    Raises:
+        UserError: for anything else.
+    """
+    if text == AUTO:
+        return AUTO
+    if not text.isdecimal() or int(text) < 1:
+        raise UserError(f'{text!r} is no batch: take a whole number from 1, or auto')
+    return int(text)
+
+
 def check(args: argparse.Namespace) -> None:
     check_config(args)
     check_normalization(args)
@@ -156,6 +187,8 @@ def check(args: argparse.Namespace) -> None:
         raise UserError(f'--lora {args.lora} adapts weights that are kept as they are: name them with --pretrained')
     if args.lora is not None and importlib.util.find_spec('peft') is None:
         raise UserError(f'--lora {args.lora} needs the package peft: pip install peft')
+    if args.copy_paste is not None and not 0 < args.copy_paste <= 1:
+        raise UserError(f'--copy-paste {args.copy_paste:g}: take a probability above 0 and up to 1, such as 0.5')
     if args.skip_nan is not None and args.skip_nan < 0:
         raise UserError(f'--skip-nan {args.skip_nan}: skip 0 steps or more')
     unknown = [name for name in args.without if name not in TECHNIQUES]
