@@ -78,7 +78,7 @@ def summary(diagnosis: Diagnosis, findings: Findings | None) -> list[str]:
     if costs:
         lines.append('errors cost in AP50: ' + ', '.join(f'{kind} {cost:.1f}' for cost, kind in costs[:4]))
     if facts.confusions:
-        noun = facts.unit.removesuffix('s')
+        noun = 'pixel' if facts.pixel_accuracy is not None else facts.unit.removesuffix('s')
         named = (f'{one.true} taken for {one.predicted} ({counted(one.times, noun)})' for one in facts.confusions[:3])
         lines.append('largest confusions: ' + ', '.join(named))
     lines.append(f'{counted(len(findings.suspects), "label")} suspected to be wrong')
