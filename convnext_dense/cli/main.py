@@ -26,6 +26,7 @@ from .parser import Parser
 
 VERBS = {
     'train': 'train a model',
+    'tune': 'search for settings: learning rate, layer decay, drop path, augmentation',
     'test': 'test a checkpoint',
     'probe': 'measure how good frozen weights are for your classes, without training a network',
     'demo': 'draw predictions on images and videos',

@@ -22,6 +22,7 @@ from .datasets import (
 from .heads import count_head_rows
 from .records import AS_FOUND, ClassifiedEntry, ClassInfo, Comparison, DataOptions, MainMetrics, PreparedImage
 from .sizes import value_at
+from .tuned import Tuned, image_settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -122,6 +123,9 @@ class ClassificationTask(Task):
         from ..data.classification.check import read_image_folder
 
         return read_image_folder(datasets)
+
+    def tuned_settings(self, cfg: Config, starts_from_weights: bool) -> dict[str, Tuned]:
+        return {**super().tuned_settings(cfg, starts_from_weights), **dict(image_settings(cfg))}
 
     def image_parts(self, cfg: Config) -> list[dict]:
         return [*own_datasets(cfg)]
