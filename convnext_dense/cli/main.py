@@ -28,6 +28,7 @@ VERBS = {
     'train': 'train a model',
     'tune': 'search for settings: learning rate, layer decay, drop path, augmentation',
     'test': 'test a checkpoint',
+    'diagnose': 'find out why a model is as good as it is, and which labels are probably wrong',
     'probe': 'measure how good frozen weights are for your classes, without training a network',
     'demo': 'draw predictions on images and videos',
     'list': 'list the configs, with their models and published results',

@@ -15,6 +15,7 @@ from .confusion import Confusion, mean_of_defined
 from .intervals import Measure, Quantity
 from .records import ClassifiedImage
 
+CLASS_METRICS = ('recall', 'precision', 'F1')
 ROUNDING = 1e-5
 """How far scores may be above 1."""
 
@@ -92,34 +93,44 @@ class Predictions:
             for i in chosen
         ]
 
-    def measure(self, class_names: Sequence[str], topk: Sequence[int] = (1, 5), bins: int = BINS) -> Measure:
-        """Return numbers for intervals.
+    def measure(
+        self, class_names: Sequence[str], topk: Sequence[int] = (1, 5), bins: int = BINS, by_class: bool = True
+    ) -> Measure:
+        """Return numbers for intervals, in percent.
 
-        In percent: ``top1`` and so on, ``mean_class_top1`` (of the classes with images) and the ``top1`` of the images
-        of each class. In [0, 1]: ``calibration_error``, of which lower is better.
+        These are ``top1`` and so on; ``mean_class_top1``, the mean recall of the classes with images;
+        ``calibration_error``, of which lower is better; ``macro_F1``, the mean F1 of the classes with images or
+        predictions; and of each class ``recall``, ``precision`` and ``F1``.
 
         Args:
             class_names: K names.
             topk: the values of k; those above the number of classes are left out.
             bins: of the calibration error.
+            by_class: False leaves out those of each class, of which there may be thousands.
         """
         topk = [k for k in topk if k <= self.classes]
         quantities = [
             *(Quantity(f'top{k}') for k in topk),
             Quantity('mean_class_top1'),
             Quantity('calibration_error', lower_is_better=True),
-            *(Quantity('top1', name) for name in class_names),
+            Quantity('macro_F1'),
         ]
+        if by_class:
+            quantities += [Quantity(metric, name) for metric in CLASS_METRICS for name in class_names]
         right, places = self.ranks < 1, bin_of(self.confidence, bins)
 
         def compute(counts: np.ndarray) -> np.ndarray:
             images = counts.sum(axis=1, keepdims=True)
+            true, predicted = (_sums(counts, labels, self.classes) for labels in (self.labels, self.predicted))
+            found = _sums(counts * right, self.labels, self.classes)
             with np.errstate(invalid='ignore'):
-                of_class = _sums(counts * right, self.labels, self.classes) / _sums(counts, self.labels, self.classes)
+                recall, precision, f1 = found / true, found / predicted, 2 * found / (true + predicted)
                 shares = np.stack([counts @ (self.ranks < k) for k in topk], axis=1) / images
             gaps = _sums(counts * (self.confidence - right), places, bins)
             error = np.abs(gaps).sum(axis=1, keepdims=True) / images
-            return np.hstack([100 * shares, 100 * mean_of_defined(of_class)[:, None], error, 100 * of_class])
+            means = [mean_of_defined(values)[:, None] for values in (recall, f1)]
+            of_class = [recall, precision, f1] if by_class else []
+            return 100 * np.hstack([shares, means[0], error, means[1], *of_class])
 
         return Measure(quantities, len(self.labels), compute)
 

@@ -39,11 +39,13 @@ class Measure:
         compute: takes how often each image counts, int64 (R, N), in R data sets, and returns float64 (R, M), NaN for
             what is not defined, such as the IoU of a class of which no image is left. If each image counts once, that
             is the metric of that name, in its unit.
+        bounds: the lowest and the highest value that the numbers can have.
     """
 
     quantities: Sequence[Quantity]
     images: int
     compute: Callable[[np.ndarray], np.ndarray]
+    bounds: tuple[float, float] = (0.0, 100.0)
 
     def values(self) -> np.ndarray:
         """Return the numbers of the data set itself, float64 (M,); NaN without images."""
@@ -117,6 +119,9 @@ class Changed(NamedTuple):
 def bootstrap(measure: Measure, resamples: int = RESAMPLES, level: float = LEVEL, seed: int = 0) -> list[Interval]:
     """Compute intervals of all numbers of a measure.
 
+    Some numbers, such as AP or a calibration error, are higher in the mean of resamples than in the data set, which
+    has each image once. The interval is shifted by that difference, within the measure's bounds.
+
     Args:
         measure: the numbers.
         resamples: how often images are drawn.
@@ -127,7 +132,11 @@ def bootstrap(measure: Measure, resamples: int = RESAMPLES, level: float = LEVEL
     intervals = []
     for quantity, value, column in zip(measure.quantities, measure.values(), samples.T, strict=True):
         defined = column[~np.isnan(column)]
-        intervals.append(Interval(quantity, float(value), *_percentiles(defined, level), len(defined)))
+        low, high = _percentiles(defined, level)
+        if low < high:  # else images don't vary, and neither is there a bias
+            bias = float(defined.mean() - value)
+            low, high = (float(np.clip(bound - bias, *measure.bounds)) for bound in (low, high))
+        intervals.append(Interval(quantity, float(value), low, high, len(defined)))
     return intervals
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +19,12 @@ MAX_COLOR_DISTANCE = 16
 """Mean difference of colors, in levels of 255, up to which images are almost the same."""
 PAIRS_AT_ONCE = 4_000_000
 """Pairs of images that are compared at once: what bounds the memory."""
+COLORS_AT_ONCE = 50_000
+"""Pairs whose colors are compared at once."""
+MOST_PAIRS = 10_000
+"""Pairs that are listed at most: frames of videos have millions."""
+MAX_DISTANCE_OF_OBJECTS, MAX_COLOR_DISTANCE_OF_OBJECTS = 2, 4
+"""The same as the two distances for images with objects, which may come and go between images that look alike."""
 
 
 class Fingerprint(NamedTuple):
@@ -68,7 +74,7 @@ def near_duplicates(
     """Find pairs of images that are almost the same.
 
     Hashes differ in at most ``max_distance`` bits, and colors by at most 16 levels of 255 in the mean. All pairs are
-    compared, some 100 million in a second; memory is bounded.
+    compared, some 100 million in a second; memory is bounded but for the pairs that are found.
 
     Args:
         images: M fingerprints.
@@ -78,20 +84,19 @@ def near_duplicates(
     Returns:
         Pairs by their distance, the smallest first.
     """
-    within = others is None
-    partners = images if others is None else others
-    pairs = []
-    for first, second, distance in _close(images, partners, max_distance):
-        if within and first >= second:
-            continue
-        difference = images[first].colors.astype(np.int64) - partners[second].colors
-        if np.abs(difference).mean() <= MAX_COLOR_DISTANCE:
-            pairs.append(Pair(first, second, distance))
-    return sorted(pairs, key=lambda pair: (pair.distance, pair.first, pair.second))
+    return _nearest(_close(images, others, max_distance), None)
+
+
+def count_copies(images: Sequence[Fingerprint]) -> int:
+    """Count the images that are almost the same as another one."""
+    has_copy = np.zeros(len(images), bool)
+    for found in _close(images, None, MAX_DISTANCE):
+        has_copy[found[:, :2].ravel()] = True
+    return int(has_copy.sum())
 
 
 def contradicting_duplicates(
-    paths: Sequence[str], images: Sequence[Fingerprint], labels: Sequence[int]
+    paths: Sequence[str], images: Sequence[Fingerprint], labels: Sequence[int], most: int = MOST_PAIRS
 ) -> list[Suspect]:
     """List pairs of classified images that are almost the same and have different classes, the most alike first.
 
@@ -101,14 +106,39 @@ def contradicting_duplicates(
         paths: of N images.
         images: their fingerprints.
         labels: their classes.
+        most: pairs, at most.
     """
-    return _suspects(
-        'duplicate',
-        [pair for pair in near_duplicates(images) if labels[pair.first] != labels[pair.second]],
-        paths,
-        paths,
-        labels,
-    )
+    classes = np.asarray(labels)
+    differing = (found[classes[found[:, 0]] != classes[found[:, 1]]] for found in _close(images, None, MAX_DISTANCE))
+    pairs = _nearest(differing, most)
+    return _suspects('duplicate', pairs, paths, paths, [(labels[pair.first], labels[pair.second]) for pair in pairs])
+
+
+def contradicting_objects(
+    paths: Sequence[str], images: Sequence[Fingerprint], classes: Sequence[frozenset[int]], most: int = MOST_PAIRS
+) -> list[Suspect]:
+    """List pairs of images that are almost equal, of which one has objects, or pixels, of a class and the other none.
+
+    ``label`` is a class that is in ``path`` alone, and ``suggested`` one that is in ``other_path`` alone, or None.
+
+    Args:
+        paths: of N images.
+        images: their fingerprints.
+        classes: the classes in each image.
+        most: pairs, at most.
+    """
+    numbers: dict[frozenset[int], int] = {}
+    kinds = np.array([numbers.setdefault(one, len(numbers)) for one in classes], int)
+    close = _close(images, None, MAX_DISTANCE_OF_OBJECTS, MAX_COLOR_DISTANCE_OF_OBJECTS)
+    differing = (found[kinds[found[:, 0]] != kinds[found[:, 1]]] for found in close)
+    pairs, labels = [], []
+    for first, second, distance in _nearest(differing, most):
+        if not classes[first] - classes[second]:  # so that a class is always named
+            first, second = second, first
+        pairs.append(Pair(first, second, distance))
+        lacking = classes[second] - classes[first]
+        labels.append((min(classes[first] - classes[second]), min(lacking) if lacking else None))
+    return _suspects('duplicate', pairs, paths, paths, labels)
 
 
 def leaks(
@@ -125,35 +155,70 @@ def leaks(
         train: their fingerprints.
     """
     nearest: dict[int, Pair] = {}
-    for pair in near_duplicates(images, train):
-        nearest.setdefault(pair.first, pair)
-    return _suspects('leak', list(nearest.values()), paths, train_paths, None)
+    for found in _close(images, train, MAX_DISTANCE):
+        order = np.lexsort((found[:, 1], found[:, 2], found[:, 0]))
+        _, places = np.unique(found[order, 0], return_index=True)
+        for row in found[order[places]].tolist():
+            pair = Pair(*row)
+            known = nearest.get(pair.first)
+            if known is None or pair.distance < known.distance:
+                nearest[pair.first] = pair
+    pairs = sorted(nearest.values(), key=lambda pair: (pair.distance, pair.first))
+    return _suspects('leak', pairs, paths, train_paths, [(None, None)] * len(pairs))
 
 
 def _suspects(
-    kind: SuspectKind, pairs: Sequence[Pair], paths: Sequence[str], others: Sequence[str], labels: Sequence[int] | None
+    kind: SuspectKind,
+    pairs: Sequence[Pair],
+    paths: Sequence[str],
+    others: Sequence[str],
+    labels: Sequence[tuple[int | None, int | None]],
 ) -> list[Suspect]:
     bits = HASH_SIDE**2
     return ranked(
-        Suspect(
-            paths[pair.first],
-            kind,
-            1 - pair.distance / bits,
-            None if labels is None else labels[pair.first],
-            None if labels is None else labels[pair.second],
-            other_path=others[pair.second],
-        )
-        for pair in pairs
+        Suspect(paths[pair.first], kind, 1 - pair.distance / bits, *of_pair, other_path=others[pair.second])
+        for pair, of_pair in zip(pairs, labels, strict=True)
     )
 
 
+def _nearest(parts: Iterable[np.ndarray], most: int | None) -> list[Pair]:
+    """Join parts of pairs, and return those of the smallest distance, sorted; all of them for None."""
+    kept = np.zeros((0, 3), np.int64)
+    for found in parts:
+        kept = np.concatenate([kept, found])
+        if most is not None and len(kept) > most:
+            kept = kept[np.lexsort((kept[:, 1], kept[:, 0], kept[:, 2]))[:most]]
+    return [Pair(*row) for row in kept[np.lexsort((kept[:, 1], kept[:, 0], kept[:, 2]))].tolist()]
+
+
 def _close(
-    images: Sequence[Fingerprint], others: Sequence[Fingerprint], max_distance: int
-) -> Iterator[tuple[int, int, int]]:
-    """Yield pairs whose hashes differ in few bits, as indices, with the number of bits."""
-    first, second = (np.array([one.bits for one in part], np.uint64) for part in (images, others))
+    images: Sequence[Fingerprint],
+    others: Sequence[Fingerprint] | None,
+    max_distance: int,
+    max_color_distance: float = MAX_COLOR_DISTANCE,
+) -> Iterator[np.ndarray]:
+    """Yield pairs of images that are almost the same, int (P, 3): both indices and the distance in bits.
+
+    Without ``others``, the first index is smaller than the second.
+    """
+    partners = images if others is None else others
+    first, second = (np.array([one.bits for one in part], np.uint64) for part in (images, partners))
+    colors, other_colors = (
+        np.array([one.colors for one in part], np.int16).reshape(len(part), 3 * HASH_SIDE**2)
+        for part in (images, partners)
+    )
     rows = max(1, PAIRS_AT_ONCE // max(len(second), 1))
     for start in range(0, len(first), rows):
-        distances = np.bitwise_count(first[start : start + rows, None] ^ second[None])
-        for row, column in np.argwhere(distances <= max_distance).tolist():
-            yield start + row, column, int(distances[row, column])
+        columns = start if others is None else 0  # those before were compared
+        distances = np.bitwise_count(first[start : start + rows, None] ^ second[None, columns:])
+        ones, twos = np.nonzero(distances <= max_distance)
+        bits = distances[ones, twos].astype(np.int64)
+        found = np.stack([ones + start, twos + columns, bits], axis=1)
+        if others is None:
+            found = found[found[:, 0] < found[:, 1]]
+        for part in range(0, len(found), COLORS_AT_ONCE):
+            of_part = found[part : part + COLORS_AT_ONCE]
+            difference = np.abs(colors[of_part[:, 0]] - other_colors[of_part[:, 1]]).mean(axis=1)
+            near = of_part[difference <= max_color_distance]
+            if len(near):
+                yield near

@@ -81,17 +81,23 @@ def class_boundary_f1(images: Sequence[SegmentedImage]) -> np.ndarray:
     return mean_of_defined(boundary_f1(_boundaries(images)).T)
 
 
-def measure(images: Sequence[SegmentedImage], class_names: Sequence[str]) -> Measure:
-    """Return numbers for intervals, in percent: ``mIoU``, ``mAcc``, ``aAcc``, ``boundary_F1``, each class's ``IoU``.
+def measure(images: Sequence[SegmentedImage], class_names: Sequence[str], by_class: bool = True) -> Measure:
+    """Return numbers for intervals, in percent.
 
-    Means are over classes, without those with 0 / 0. ``boundary_F1`` is left out if boundaries were not measured.
+    These are ``mIoU``, ``mAcc``, ``aAcc``, ``mDice`` and ``boundary_F1``, and of each class ``IoU``, ``accuracy``,
+    ``precision``, ``Dice`` and ``boundary_F1``. Means are over classes, without those with 0 / 0. ``boundary_F1`` is
+    left out if boundaries were not measured.
 
     Args:
         images: the images.
         class_names: K names.
+        by_class: False leaves out those of each class but ``IoU``, of which there may be thousands.
     """
-    has_boundaries = bool(images) and all(image.boundaries is not None for image in images)
-    names = ['mIoU', 'mAcc', 'aAcc', *(['boundary_F1'] if has_boundaries else [])]
+    has_boundaries = has_boundary_counts(images)
+    names = ['mIoU', 'mAcc', 'aAcc', 'mDice', *(['boundary_F1'] if has_boundaries else [])]
+    class_metrics = ['IoU']
+    if by_class:
+        class_metrics += ['accuracy', 'precision', 'Dice', *(['boundary_F1'] if has_boundaries else [])]
     right, true, predicted = (
         np.array([getattr(image.pixels, kind) for image in images], np.float64)
         for kind in ('right', 'true_counts', 'predicted_counts')
@@ -102,15 +108,26 @@ def measure(images: Sequence[SegmentedImage], class_names: Sequence[str]) -> Mea
         counts = counts.astype(np.float64)  # which BLAS multiplies
         i, t, p = counts @ right, counts @ true, counts @ predicted
         with np.errstate(invalid='ignore'):
-            iou, overall = i / (t + p - i), i.sum(axis=1) / t.sum(axis=1)
-            means = [mean_of_defined(iou), mean_of_defined(i / t), overall]
-            if f1 is not None:
-                of_class = counts @ np.nan_to_num(f1) / (counts @ ~np.isnan(f1))
-                means.append(mean_of_defined(of_class))
-        return 100 * np.hstack([np.stack(means, axis=1), iou])
+            iou, accuracy, precision, dice = i / (t + p - i), i / t, i / p, 2 * i / (t + p)
+            overall = i.sum(axis=1) / t.sum(axis=1)
+            boundary = None if f1 is None else counts @ np.nan_to_num(f1) / (counts @ ~np.isnan(f1))
+        means = [mean_of_defined(iou), mean_of_defined(accuracy), overall, mean_of_defined(dice)]
+        of_class = [iou, accuracy, precision, dice] if by_class else [iou]
+        if boundary is not None:
+            means.append(mean_of_defined(boundary))
+            of_class += [boundary] if by_class else []
+        return 100 * np.hstack([np.stack(means, axis=1), *of_class])
 
-    quantities = [*(Quantity(name) for name in names), *(Quantity('IoU', name) for name in class_names)]
+    quantities = [
+        *(Quantity(name) for name in names),
+        *(Quantity(m, name) for m in class_metrics for name in class_names),
+    ]
     return Measure(quantities, len(images), compute)
+
+
+def has_boundary_counts(images: Sequence[SegmentedImage]) -> bool:
+    """Tell whether boundaries were measured, in all images."""
+    return bool(images) and all(image.boundaries is not None for image in images)
 
 
 def _boundaries(images: Sequence[SegmentedImage]) -> np.ndarray:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, Literal
 
 import torch
 from mmengine.dist import all_gather_object, get_world_size
@@ -55,16 +56,24 @@ class _EvaluatesEMA:
         self.runner.call_hook(f'after_{mode}')
         return metrics
 
+    @property
+    def tested_weights(self) -> list[Literal['raw', 'ema']]:
+        """Kinds of weights that are evaluated, in this order."""
+        kinds: list[Literal['raw', 'ema']] = ['raw'] if self.weights != 'ema' else []
+        return kinds + (['ema'] if self.weights != 'raw' and self._ema is not None else [])
+
+    @property
+    def _ema(self) -> EMA | None:
+        return next((hook for hook in self.runner.hooks if isinstance(hook, EMA) and hook.average), None)
+
     def _evaluate(self, mode: str) -> dict[str, float]:
-        ema = next((hook for hook in self.runner.hooks if isinstance(hook, EMA) and hook.average), None)
+        ema = self._ema
         if self.weights == 'ema' and ema is None:
             raise UserError('the checkpoint holds no EMA weights: take --weights raw')
         metrics: dict[str, float] = {}
-        if self.weights != 'ema':
-            metrics |= self._evaluate_weights(mode, 'raw')
-        if self.weights != 'raw' and ema is not None:
-            with ema.applied(self.runner.bare_model):
-                metrics |= self._evaluate_weights(mode, 'ema')
+        for kind in self.tested_weights:
+            with nullcontext() if kind == 'raw' or ema is None else ema.applied(self.runner.bare_model):
+                metrics |= self._evaluate_weights(mode, kind)
         return metrics
 
     def _evaluate_weights(self, mode: str, weights: str) -> dict[str, float]:

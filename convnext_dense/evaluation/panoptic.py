@@ -38,7 +38,28 @@ class Tally(NamedTuple):
         )
 
 
+class SegmentMatches(NamedTuple):
+    """The segments of an image that match.
+
+    Attributes:
+        tallies: the tally of each class that has a segment, by label.
+        found: ids of the segments of the ground truth that are matched.
+        right: ids of the predicted segments that are matched.
+        ignored: ids of those that are neither matched nor false, or that have no pixel.
+    """
+
+    tallies: dict[int, Tally]
+    found: set[int]
+    right: set[int]
+    ignored: set[int]
+
+
 def match_segments(truth: Segments, prediction: np.ndarray, labels: Mapping[int, int]) -> dict[int, Tally]:
+    """Match the segments of an image, and return the tally of each class that has one; see :func:`find_matches`."""
+    return find_matches(truth, prediction, labels).tallies
+
+
+def find_matches(truth: Segments, prediction: np.ndarray, labels: Mapping[int, int]) -> SegmentMatches:
     """Match the predicted segments of an image with those of its ground truth, as panopticapi does.
 
     A predicted segment matches one of the same class if the IoU is above 0.5, where the union leaves out what of the
@@ -49,9 +70,6 @@ def match_segments(truth: Segments, prediction: np.ndarray, labels: Mapping[int,
         truth: the ground truth, whose areas are those of its pixels.
         prediction: integers (H, W), the id of the predicted segment of each pixel.
         labels: label of each predicted segment by its id; other ids are of pixels without a prediction.
-
-    Returns:
-        The tally of each class that has a segment, by label.
     """
     found: dict[tuple[int, int], int] = defaultdict(int)
     rows = max(PIXELS_AT_ONCE // max(prediction.shape[1], 1), 1)
@@ -67,7 +85,7 @@ def match_segments(truth: Segments, prediction: np.ndarray, labels: Mapping[int,
     known = {segment['id']: segment for segment in truth.segments}
     tallies: dict[int, Tally] = defaultdict(Tally)
     in_crowd: dict[int, int] = defaultdict(int)
-    matched = set()
+    matched: dict[str, set[int]] = {'true': set(), 'predicted': set(), 'ignored': set()}
     for (own, number), pixels in overlap.items():
         if own not in known or labels.get(number) != known[own]['label']:
             continue
@@ -77,15 +95,20 @@ def match_segments(truth: Segments, prediction: np.ndarray, labels: Mapping[int,
         union = (known[own]['area'] or 0) + area[number] - pixels - overlap.get((VOID, number), 0)
         if pixels > LEAST_IOU * union:
             tallies[labels[number]] = tallies[labels[number]].plus(Tally(pixels / union, found=1))
-            matched |= {('true', own), ('predicted', number)}
+            matched['true'].add(own)
+            matched['predicted'].add(number)
     for own, segment in known.items():
-        if not segment['iscrowd'] and ('true', own) not in matched:
+        if not segment['iscrowd'] and own not in matched['true']:
             tallies[segment['label']] = tallies[segment['label']].plus(Tally(missed=1))
     for number, label in labels.items():
         ignored = overlap.get((VOID, number), 0) + in_crowd[number]
-        if area[number] and ('predicted', number) not in matched and ignored <= LEAST_IOU * area[number]:
+        if number in matched['predicted']:
+            continue
+        if area[number] and ignored <= LEAST_IOU * area[number]:
             tallies[label] = tallies[label].plus(Tally(false=1))
-    return dict(tallies)
+        else:
+            matched['ignored'].add(number)
+    return SegmentMatches(dict(tallies), *matched.values())
 
 
 def predicted_labels(segments: np.ndarray, classes: int) -> dict[int, int]:

@@ -37,7 +37,7 @@ from ..io.value_range import as_value_range
 from ..io.windowed_image import WindowedImage
 from ..models.tiled import TiledModel
 from ..results import Result
-from ..results.drawing import palette
+from ..results.colors import class_colors
 from ..tasks import ClassInfo, PreparedImage, check_same_task, count_classes_of, set_classes, task_of, tested_dataset
 from ..tasks.bands import BandOptions, band_input
 from ..tasks.tiled_results import TiledFile, TileProgress, bad_images
@@ -182,7 +182,7 @@ def build_predictor(
         raise
     colors: Any = meta.get('palette')
     if np.shape(colors) != (len(names), 3):  # absent, or 'random' as in some data sets
-        colors = palette(len(names))
+        colors = class_colors(names)
     first_label = task.first_label(cfg, meta, checkpoint)
     classes = ClassInfo(names, np.array(colors, np.uint8), meta.get('category_ids'), first_label, stuff)
     return Predictor(model.to(device).eval(), cfg, classes, found.origin)

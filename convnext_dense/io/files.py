@@ -112,6 +112,60 @@ def atomic_folder(path: str | Path, option: str = '') -> Iterator[Path]:
 
 
 @contextmanager
+def replaced_folder(path: str | Path, marker: str, option: str = '') -> Iterator[Path]:
+    """Context that provides a temporary folder to fill, which replaces ``path`` if the block ends without an error.
+
+    So the folder at ``path`` is the complete earlier one or the complete new one.
+
+    Args:
+        path: the folder, which may not exist.
+        marker: the name of a file that folders of this kind have: any other folder is left alone unless it is empty.
+        option: the command-line option that sets the folder, for error messages.
+
+    Yields:
+        The path of the temporary folder, which is beside ``path``.
+
+    Raises:
+        UserError: see :func:`check_replaceable`; or if the folder can't be written.
+    """
+    check_replaceable(path, marker, option)
+    full = Path(os.path.realpath(path))
+    with write_errors(path, option):
+        full.parent.mkdir(parents=True, exist_ok=True)
+    with temporary_folder(full, path, option) as temporary:
+        yield temporary
+        with write_errors(path, option), tempfile.TemporaryDirectory(prefix='.', dir=full.parent) as trash:
+            earlier = Path(trash, full.name)
+            if full.exists():
+                full.rename(earlier)
+            try:
+                temporary.rename(full)
+            except BaseException:
+                if earlier.exists() and not full.exists():
+                    earlier.rename(full)
+                raise
+
+
+def check_replaceable(path: str | Path, marker: str, option: str = '') -> None:
+    """Check that a folder can be replaced: that there is none, an empty one, or one of the same kind.
+
+    Args:
+        path, marker, option: see :func:`replaced_folder`.
+
+    Raises:
+        UserError: if there is something else.
+    """
+    path = Path(path)
+    elsewhere = f'name a new folder with {option}' if option else 'name a new folder'
+    if (path.exists() or path.is_symlink()) and not path.is_dir():
+        raise UserError(f'{path} is a file: {elsewhere}')
+    if path.is_dir() and any(path.iterdir()) and not (path / marker).is_file():
+        raise UserError(f'{path} holds other files and no {marker}, so that it is not replaced: {elsewhere}')
+    if path.is_dir() and path.samefile('.'):  # which would be removed under the user's feet
+        raise UserError(f'{path} is the current folder: {elsewhere}')
+
+
+@contextmanager
 def temporary_folder(beside: Path, named: str | Path, option: str = '') -> Iterator[Path]:
     """Context that provides a temporary folder beside a path, and removes it at the end unless it was moved away.
 

@@ -15,7 +15,8 @@ from ..io.georeference import Georeference
 from ..io.image_size import ImageSize
 from ..io.shrunk_image import shrink_factor
 from ..tiling.tile_objects import MaskCrop, Objects
-from .drawing import draw_instances, palette, tags_fit
+from .colors import class_colors, object_shades
+from .drawing import draw_instances, tags_fit
 from .polygons import write_objects
 from .result import Result, import_supervision
 from .rle import encode_crops, encode_masks
@@ -116,7 +117,7 @@ class Detection(Result):
         Where the names would cover the image of a result with a :attr:`drawn_side`, a legend with the numbers of
         objects stands below instead.
         """
-        names, colors = drawable_names(self.names), palette(len(self.names))
+        names, colors = drawable_names(self.names), class_colors(self.names)
         factor = shrink_factor(self.size, self.drawn_side)
         pixels = image_to_draw_on(self.path, image, self.size, self.value_range, self.opening, factor)
         masks = None
@@ -124,11 +125,12 @@ class Detection(Result):
             crops = (self.mask(number) for number in range(len(self.boxes)))
             masks = [crop.shrunk(factor) if factor > 1 else crop for crop in crops if crop is not None]
         tags = [f'{names[label]} {score:.0%}' for label, score in zip(self.labels, self.scores, strict=True)]
-        legend = []
+        legend, shades = [], object_shades(colors, self.labels)
         if self.drawn_side is not None and not tags_fit(pixels, tags):
             counts = np.bincount(self.labels, minlength=len(names))
+            shades = colors[self.labels]  # that the legend shows
             legend = [(names[k], f'{counts[k]:,}', colors[k]) for k in np.argsort(-counts, kind='stable') if counts[k]]
-        drawn = draw_instances(pixels, self.boxes / factor, tags, colors[self.labels], masks, legend)
+        drawn = draw_instances(pixels, self.boxes / factor, tags, shades, masks, legend)
         return save_drawing(drawn, out)
 
     def as_json(self) -> list[DetectionEntry]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -22,64 +21,11 @@ MIN_LONG_SIDE = 512  # pixels: images with a shorter long side are enlarged
 TEXT_COLOR, WHITE = (31, 35, 40), (255, 255, 255)
 RIGHT_COLOR, WRONG_COLOR = (26, 127, 55), (207, 34, 46)  # for text about right and wrong predictions
 BAR, OTHER_BAR = (9, 105, 218), (140, 165, 195)
-MASK_OPACITY, LABEL_OPACITY = 0.45, 0.55
-LEAST_DISTANCE = 20  # in CIELAB, of the colors of two segments
+MASK_OPACITY, LABEL_OPACITY = 0.3, 0.55
 MOST_TAGS = 0.2  # share of an image that tags may cover
 
 LegendEntry = tuple[str, str, np.ndarray]
 """A name, a number, and a color, uint8 (3,), RGB."""
-
-
-def palette(count: int) -> np.ndarray:
-    """Return distinct colors that are neither pale, dark nor gray; the first colors are the same for any count.
-
-    After a red, each color is the one in a grid that is farthest in CIELAB from all previous ones.
-
-    Args:
-        count: number of colors. The smallest CIELAB distance is 35 for 20 colors, 12 for 150; after 255 they repeat.
-
-    Returns:
-        uint8 (count, 3), RGB.
-    """
-    grid, lab = _vivid_colors()
-    chosen = [int(np.linalg.norm(lab - (55, 70, 50), axis=1).argmin())]
-    distance = np.full(len(lab), np.inf)
-    for _ in range(1, min(count, 255)):
-        distance = np.minimum(distance, np.linalg.norm(lab - lab[chosen[-1]], axis=1))
-        chosen.append(int(distance.argmax()))
-    return grid[np.resize(chosen, count)]
-
-
-def segment_colors(colors: np.ndarray, are_things: np.ndarray) -> np.ndarray:
-    """Choose a color for each segment of an image, such that things differ from each other and from the stuff.
-
-    Stuff has the color of its class. So has the first thing of a class, unless another segment has a similar color;
-    then it gets the one that is farthest in CIELAB from those of all others, as the other things do.
-
-    Args:
-        colors: uint8 (N, 3), RGB, the color of the class of each segment.
-        are_things: bool (N,).
-
-    Returns:
-        uint8 (N, 3), RGB.
-    """
-    grid, lab = _vivid_colors()
-    chosen = np.array(colors, np.uint8).reshape(-1, 3)
-    things = np.flatnonzero(are_things)
-    of_classes, first, kinds = np.unique(chosen[things], axis=0, return_index=True, return_inverse=True)
-    candidates = np.concatenate([_as_lab(of_classes), lab])
-    distances = np.full(len(candidates), np.inf)  # from each of these to the nearest color that is taken
-    for stuff in np.unique(_as_lab(chosen[~are_things]), axis=0):
-        distances = np.minimum(distances, np.linalg.norm(candidates - stuff, axis=1))
-    for i in np.concatenate([np.sort(first), np.setdiff1d(np.arange(len(things)), first)]).tolist():
-        place = int(np.ravel(kinds)[i])
-        if distances[place] < LEAST_DISTANCE:
-            of_grid = distances[len(of_classes) :]
-            place = int(of_grid.argmax()) if of_grid.max() > 0 else i % len(grid)  # all are taken
-            chosen[things[i]] = grid[place]
-            place += len(of_classes)
-        distances = np.minimum(distances, np.linalg.norm(candidates - candidates[place], axis=1))
-    return chosen
 
 
 def tags_fit(image: np.ndarray, tags: Sequence[str]) -> bool:
@@ -320,23 +266,6 @@ def shrunk(image: np.ndarray, largest: tuple[int, int], smooth: bool = True) -> 
     resample = Image.Resampling.LANCZOS if smooth else Image.Resampling.NEAREST
     thumbnail.thumbnail(largest[::-1], resample, reducing_gap=None)
     return np.asarray(thumbnail)
-
-
-@lru_cache
-def _vivid_colors() -> tuple[np.ndarray, np.ndarray]:
-    """Return a grid of colors that are neither pale, dark nor gray, uint8 (N, 3), and the same in CIELAB."""
-    levels = np.linspace(0, 255, 9).round().astype(np.uint8)
-    grid = np.stack(np.meshgrid(levels, levels, levels, indexing='ij'), axis=-1).reshape(-1, 3)
-    lab = _as_lab(grid)
-    vivid = (abs(lab[:, 0] - 60) < 25) & (np.hypot(lab[:, 1], lab[:, 2]) > 35)
-    return grid[vivid], lab[vivid]
-
-
-def _as_lab(colors: np.ndarray) -> np.ndarray:
-    """Convert colors, uint8 (N, 3), RGB, to CIELAB."""
-    if not len(colors):
-        return np.zeros((0, 3), np.float32)
-    return cv2.cvtColor(colors[None].astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[0]
 
 
 def _enlargement(image: np.ndarray) -> int:

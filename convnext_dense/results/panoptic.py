@@ -15,7 +15,8 @@ from ..io.georeference import Georeference
 from ..io.image_size import ImageSize
 from ..io.panoptic import VOID, Segments, colors_of_ids, id_of_color
 from ..io.shrunk_image import shrink_factor, shrink_labels
-from .drawing import draw_segments, segment_colors, tags_fit
+from .colors import segment_colors
+from .drawing import draw_segments, tags_fit
 from .label_map import strips
 from .polygons import write_regions
 from .result import Result, import_supervision

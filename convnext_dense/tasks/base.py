@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import UserError
+from .mild_augmentation import Milder, of_pipelines
 from .records import Part
 from .task_data import TaskData
 from .tuned import Tuned, optimizer_settings
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
     from ..data.check import DatasetRecords, ImageRecord
     from ..data.formats.write.base import LabeledImage
+    from ..diagnosis.diagnosed_image import DiagnosedImage, LabelMaps
+    from ..diagnosis.findings.base import Findings
     from ..export.graphs import Graph, Normalization
     from ..io.image_size import ImageSize
     from ..io.windowed_image import WindowedImage
@@ -69,6 +72,8 @@ class Task(TaskData):
         views_obstacle: why a config has no ``tta_model``, which merges the predictions for several views of an image.
         has_techniques: True if ``--without`` can disable techniques of its training recipe.
         adaptation: what configs of mmdet and mmseg get that are of this task; None if none are.
+        small_lr_factors: factors on the lr for few images, from random weights and from trained ones, by which the
+            lr of its configs that is scaled to a small batch becomes a good one for a short run.
     """
 
     model_name: ClassVar[str]
@@ -88,6 +93,7 @@ class Task(TaskData):
     views_obstacle: ClassVar[str] = '--tta is for detection and segmentation'
     has_techniques: ClassVar[bool] = False
     adaptation: ClassVar[Adaptation | None] = None
+    small_lr_factors: ClassVar[tuple[float, float]] = (1.0, 1.0)
 
     # -- Drawing
 
@@ -116,6 +122,34 @@ class Task(TaskData):
             output: an element of the output of the model's ``test_step``, which includes the ground truth.
             metainfo: the test set's ``classes`` and, in segmentation, ``palette``.
         """
+
+    # -- Diagnosis
+
+    def diagnosed_image(self, output: Any, metainfo: Mapping[str, Any]) -> DiagnosedImage:
+        """Convert a model's output for an image of the test set to what a diagnosis is made of.
+
+        Args:
+            output: an element of the output of the model's ``test_step``, which includes the ground truth.
+            metainfo: the test set's ``classes`` and, in panoptic segmentation, ``stuff_classes``.
+        """
+        raise self._unsupported('has no diagnosis')
+
+    def shown_maps(self, output: Any, metainfo: Mapping[str, Any]) -> LabelMaps | None:
+        """Return label maps of a model's output, as a page shows them; None for a task without, or if it has none.
+
+        Args:
+            output, metainfo: see :meth:`diagnosed_image`.
+        """
+        return None
+
+    def find(self, images: Sequence[DiagnosedImage], metainfo: Mapping[str, Any]) -> Findings:
+        """Find out why a model is as good as it is.
+
+        Args:
+            images: the images of a test set, in the order in which metrics sort them.
+            metainfo: see :meth:`diagnosed_image`.
+        """
+        raise self._unsupported('has no diagnosis')
 
     # -- Prediction
 
@@ -276,6 +310,14 @@ class Task(TaskData):
         """
         yield Part('model', [image])
         model(image)
+
+    def mild_augmentation(self, cfg: Config) -> dict[str, Milder]:
+        """Return milder values of the augmentation of a config, for few training images.
+
+        Returns:
+            The settings by their keys, joined with dots, as far as they would change.
+        """
+        return of_pipelines(cfg)
 
     def explain_training_error(self, error: Exception, cfg: Config) -> str | None:
         """Explain an error of the model in training that its config or data cause, in one line; None for others."""

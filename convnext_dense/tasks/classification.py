@@ -20,6 +20,7 @@ from .datasets import (
     tested_dataset,
 )
 from .heads import count_head_rows
+from .mild_augmentation import Milder, of_classification
 from .records import AS_FOUND, ClassifiedEntry, ClassInfo, Comparison, DataOptions, MainMetrics, PreparedImage
 from .sizes import value_at
 from .tuned import Tuned, image_settings
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from ..data.check import DatasetRecords, ImageRecord
+    from ..diagnosis.diagnosed_image import DiagnosedImage
+    from ..diagnosis.findings.base import Findings
     from ..export.graphs import Graph, Normalization
     from ..io.image_size import ImageSize
     from ..results import Result
@@ -49,6 +52,7 @@ class ClassificationTask(Task):
     takes_squares = True
     normalization_keys = tuple(f'{key}.dataset.transform' for key in LOADERS)
     data_options = ('label_column',)
+    small_lr_factors = (4.0, 4.0)
 
     def point_at(
         self, cfg: Config, root: str, optional: Collection[str] = (), options: DataOptions = AS_FOUND
@@ -239,6 +243,16 @@ class ClassificationTask(Task):
         drawing = draw_caption(image, lines)
         return Comparison(drawing, f'{classes[ground_truth]}.png', entry)
 
+    def diagnosed_image(self, output: Any, metainfo: Mapping[str, Any]) -> DiagnosedImage:
+        from .diagnosed_images import classified
+
+        return classified(output)
+
+    def find(self, images: Sequence[DiagnosedImage], metainfo: Mapping[str, Any]) -> Findings:
+        from .findings import find_in_classes
+
+        return find_in_classes(images, metainfo)
+
     def count_head_classes(self, state_dict: Mapping[str, Tensor]) -> int | None:
         return count_head_rows(state_dict, 'head.weight')
 
@@ -285,6 +299,9 @@ class ClassificationTask(Task):
 
         size = innermost_datasets(cfg.train_dataloader.dataset)[0].get('transform', {}).get('input_size', 224)
         return ImageSize(size, size) if isinstance(size, int) else ImageSize(*size[-2:])
+
+    def mild_augmentation(self, cfg: Config) -> dict[str, Milder]:
+        return of_classification(cfg)
 
     def probed_datasets(self, cfg: Config) -> tuple[list[ConfigDict], list[ConfigDict]]:
         train, val = (innermost_datasets(loader.dataset) for loader in (cfg.train_dataloader, cfg.val_dataloader))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from ..data.detection.coco import Header
     from ..data.formats import Source
     from ..data.formats.write.base import LabeledImage
+    from ..diagnosis.diagnosed_image import DiagnosedImage
+    from ..diagnosis.findings.base import Findings
     from ..export.graphs import Graph
     from ..io.windowed_image import WindowedImage
     from ..models.tiled import TiledModel
@@ -164,6 +166,16 @@ class DetectionTask(MmdetTask):
         )
         ground_truth = draw_annotations(image, annotated or [], classes)
         return prediction.draw(image=image), ground_truth, caption
+
+    def diagnosed_image(self, output: Any, metainfo: Mapping[str, Any]) -> DiagnosedImage:
+        from .diagnosed_images import detected
+
+        return detected(output)
+
+    def find(self, images: Sequence[DiagnosedImage], metainfo: Mapping[str, Any]) -> Findings:
+        from .findings import find_in_objects
+
+        return find_in_objects(images, metainfo)
 
     def explain_training_error(self, error: Exception, cfg: Config) -> str | None:
         from ..data.detection.options import FOR_BOXES

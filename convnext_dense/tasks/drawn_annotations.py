@@ -31,7 +31,8 @@ def draw_annotations(image: np.ndarray, instances: Sequence[Instance], classes: 
 
     from ..io.coco_format import IGNORE_REGION
     from ..results import decode_mask
-    from ..results.drawing import draw_instances, palette
+    from ..results.colors import class_colors, object_shades
+    from ..results.drawing import draw_instances
     from ..results.text import drawable_names
 
     size = ImageSize.of(image)
@@ -43,11 +44,11 @@ def draw_annotations(image: np.ndarray, instances: Sequence[Instance], classes: 
         else names[i['bbox_label']] + (' (crowd)' if i['ignore_flag'] else '')
         for i in instances
     ]
-    colors = np.vstack([palette(len(classes)), np.array(IGNORED_COLOR, np.uint8)])  # the label of ignore regions is -1
+    colors = np.vstack([class_colors(classes), np.array(IGNORED_COLOR, np.uint8)])  # the label of ignore regions is -1
     boxes = np.array([instance['bbox'] for instance in instances], float).reshape(-1, 4)
     masks = None
     if any('mask' in instance for instance in instances) or not instances:
         masks = np.array(
             [decode_mask(i['mask'], size) if 'mask' in i else np.zeros(size, bool) for i in instances], bool
         ).reshape(-1, *size)
-    return draw_instances(image, boxes, tags, colors[labels], masks)
+    return draw_instances(image, boxes, tags, object_shades(colors, labels), masks)

@@ -12,6 +12,7 @@ from ..errors import UserError
 from .sizes import dotted
 
 if TYPE_CHECKING:
+    from mmengine.config import Config
     from torch import Tensor, nn
 
 NMS = ('nms', 'soft_nms', 'nms_rotated', 'nms_quadri')
@@ -128,3 +129,9 @@ def _nms_types(settings: Any, keys: tuple = ('model',)) -> Iterator[tuple[tuple,
     elif isinstance(settings, list | tuple):
         for index, part in enumerate(settings):
             yield from _nms_types(part, (*keys, index))
+
+
+def classifies_pixels(cfg: Config) -> bool:
+    """Check whether the heads learn a class of each pixel, unlike those that find masks and classify them."""
+    heads = cfg.model.get('decode_head') or []
+    return not any('loss_mask' in head for head in (heads if isinstance(heads, list | tuple) else [heads]))

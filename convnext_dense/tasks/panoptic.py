@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from ..data.check import DatasetRecords, ImageRecord
     from ..data.formats.write.base import LabeledImage
     from ..data.panoptic.files import PanopticFiles
+    from ..diagnosis.diagnosed_image import DiagnosedImage, LabelMaps
+    from ..diagnosis.findings.base import Findings
     from ..export.graphs import Graph, Normalization
     from ..io.windowed_image import WindowedImage
     from ..models.tiled import TiledModel
@@ -157,12 +159,13 @@ class PanopticTask(MmdetTask):
 
     def draw_ground_truth(self, data: Any, record: ImageRecord) -> np.ndarray:
         from ..results import Panoptic
-        from ..results.drawing import palette, shrunk
+        from ..results.colors import class_colors
+        from ..results.drawing import shrunk
 
         assert record.size is not None
         image = read_as_annotated(record.path, record.size, data.value_range, record.is_upright, data.opening)
         names, truth = data.classes, data.read_segments(record)
-        result = Panoptic.from_truth(record.path, truth, names, palette(len(names)), len(data.stuff_classes))
+        result = Panoptic.from_truth(record.path, truth, names, class_colors(names), len(data.stuff_classes))
         return shrunk(result.draw(image=image, legend_rows=2), RECORD_SIZE)
 
     def compare(
@@ -182,6 +185,24 @@ class PanopticTask(MmdetTask):
         caption = f'{right} of {right + missed} annotated segments are found, {false} predicted ones are wrong'
         ground_truth = Panoptic.from_truth(output.img_path, truth, names, classes.colors, stuff)
         return prediction.draw(image=image), ground_truth.draw(image=image), caption
+
+    # -- Diagnosis
+
+    def diagnosed_image(self, output: Any, metainfo: Mapping[str, Any]) -> DiagnosedImage:
+        from .panoptic_images import with_segments
+
+        return with_segments(output, len(metainfo['classes']))
+
+    def shown_maps(self, output: Any, metainfo: Mapping[str, Any]) -> LabelMaps:
+        from .panoptic_images import panoptic_maps
+
+        things = len(metainfo['classes']) - len(metainfo['stuff_classes'])
+        return panoptic_maps(output, len(metainfo['classes']), things)
+
+    def find(self, images: Sequence[DiagnosedImage], metainfo: Mapping[str, Any]) -> Findings:
+        from .findings import find_in_segments
+
+        return find_in_segments(images, metainfo)
 
     # -- Prediction
 
@@ -316,7 +337,7 @@ def _things_first(dataset: Mapping, things: Sequence[str]) -> dict[str, Any]:
 
 def _class_info(metainfo: Mapping[str, Any]) -> ClassInfo:
     """Return the classes in the metainfo of a data set, with colors."""
-    from ..results.drawing import palette
+    from ..results.colors import class_colors
 
     names, stuff = metainfo['classes'], metainfo['stuff_classes']
-    return ClassInfo(names, palette(len(names)), metainfo.get('category_ids'), stuff=len(stuff))
+    return ClassInfo(names, class_colors(names), metainfo.get('category_ids'), stuff=len(stuff))

@@ -26,7 +26,7 @@ from .datasets import (
     tested_dataset,
 )
 from .dense import RECORD_SIZE, DenseTask, counted_samples, random_boxes, random_image, read_as_annotated
-from .heads import check_class_weights, check_ignored_labels, count_head_rows
+from .heads import check_class_weights, check_ignored_labels, classifies_pixels, count_head_rows
 from .records import AS_FOUND, ClassInfo, CountColumn, DataOptions, MainMetrics, Part, TrainedClasses
 from .segmentor_sizes import describe_sizes, follow_training_size, set_image_size
 
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
     from ..data.check import DatasetRecords, ImageRecord
     from ..data.formats.write.base import LabeledImage
+    from ..diagnosis.diagnosed_image import DiagnosedImage, LabelMaps
+    from ..diagnosis.findings.base import Findings
     from ..export.graphs import Graph
     from ..io.windowed_image import WindowedImage
     from ..models.tiled import TiledModel
@@ -87,12 +89,6 @@ def _check_same_label_zero(known: object, given: object, checkpoint: str = 'the 
             f'label 0 of the masks was {words[bool(known)]} in the training of {checkpoint}: leave out --label-zero, '
             'and reduce_zero_label in the config'
         )
-
-
-def _classifies_pixels(cfg: Config) -> bool:
-    """Check whether the heads learn a class of each pixel, unlike those that find masks and classify them."""
-    heads = cfg.model.get('decode_head') or []
-    return not any('loss_mask' in head for head in (heads if isinstance(heads, list | tuple) else [heads]))
 
 
 class SegmentationTask(DenseTask):
@@ -201,7 +197,7 @@ class SegmentationTask(DenseTask):
         from ..data.segmentation.masks import check_learnable, read_labels
         from ..data.segmentation.options import MaskOptions
 
-        if cfg.get('train_dataloader') is None or not _classifies_pixels(cfg):
+        if cfg.get('train_dataloader') is None or not classifies_pixels(cfg):
             return
         for dataset in innermost_datasets(cfg.train_dataloader.dataset):
             if not is_own(dataset) or not self.has_data(dataset):
@@ -244,7 +240,8 @@ class SegmentationTask(DenseTask):
         from ..io.color_masks import BadLabels
         from ..io.images import read_rgb
         from ..results import UNLABELED, Segmentation
-        from ..results.drawing import palette, shrunk
+        from ..results.colors import class_colors
+        from ..results.drawing import shrunk
 
         assert record.mask is not None
         try:
@@ -259,7 +256,7 @@ class SegmentationTask(DenseTask):
             joined[labels == own] = label
         labels = np.where(joined < len(data.classes), joined, UNLABELED)
         image, labels = shrunk(image, RECORD_SIZE), shrunk(labels, RECORD_SIZE, smooth=False)
-        result = Segmentation(record.path, labels, data.classes, palette(len(data.classes)))
+        result = Segmentation(record.path, labels, data.classes, class_colors(data.classes))
         return shrunk(result.draw(image=image, legend_rows=2), RECORD_SIZE)
 
     def compare(
@@ -274,6 +271,21 @@ class SegmentationTask(DenseTask):
         right = (prediction.labels == ground_truth.labels)[labeled]
         caption = f'{right.mean():.1%} of the labeled pixels are right' if right.size else 'nothing is labeled'
         return prediction.draw(image=image), ground_truth.draw(image=image), caption
+
+    def diagnosed_image(self, output: Any, metainfo: Mapping[str, Any]) -> DiagnosedImage:
+        from .diagnosed_images import segmented
+
+        return segmented(output, len(metainfo['classes']))
+
+    def shown_maps(self, output: Any, metainfo: Mapping[str, Any]) -> LabelMaps | None:
+        from .diagnosed_images import label_maps
+
+        return label_maps(output, len(metainfo['classes']))
+
+    def find(self, images: Sequence[DiagnosedImage], metainfo: Mapping[str, Any]) -> Findings:
+        from .findings import find_in_pixels
+
+        return find_in_pixels(images, metainfo)
 
     def prepare_config(self, cfg: Config) -> None:
         from ..registry import MODELS

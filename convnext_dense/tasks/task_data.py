@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mmengine.config import Config
 
     from ..data.check import DatasetRecords
+    from ..diagnosis.statistics import DataStatistics
     from ..io.band_images import ShownBands
     from ..io.image_size import ImageSize
     from ..io.opening import Opening
@@ -202,6 +203,26 @@ class TaskData(ABC):
             message = 'no data for this split, so that training neither measures anything nor keeps a best.pth'
             data.findings.append(Finding(WARNING, 'val', message, 'hold some images out, with --val-split 0.2'))
         return data
+
+    def read_statistics(
+        self, cfg: Config, classes: Sequence[str] | None = None
+    ) -> tuple[DataStatistics | None, DataStatistics | None, list[str]]:
+        """Read what a config's training data and tested data consist of, from annotations, headers and masks.
+
+        Args:
+            cfg: the config, which is not changed.
+            classes: names of the model's classes; None for those of the data.
+
+        Returns:
+            The statistics of the training data and of the tested data, None for those that are not there; and what
+            was taken from a sample, in sentences.
+
+        Raises:
+            UserError: if the data can't be read so, such as those of another library.
+        """
+        from .statistics import read_statistics
+
+        return read_statistics(self, cfg, classes)
 
     # -- Images
 

@@ -10,7 +10,7 @@ from convnext_dense.analysis.sheet import GAP, contact_sheet
 from convnext_dense.data.check import CheckResult, check_dataset
 from convnext_dense.data.detection.check import read_coco_files
 from convnext_dense.data.segmentation.check import read_mask_folder
-from convnext_dense.results.drawing import palette
+from convnext_dense.results.colors import palette
 from convnext_dense.tasks import TASKS
 from tests.helpers import coco_files
 from tests.helpers.mask_folder import save

@@ -14,7 +14,7 @@ from convnext_dense.analysis.show import ShowPredictions
 from convnext_dense.data import ImageFolder
 from convnext_dense.data.detection.dataset import CocoDataset
 from convnext_dense.data.segmentation.dataset import MaskFolder
-from convnext_dense.results.drawing import palette
+from convnext_dense.results.colors import palette
 from convnext_dense.tasks import TASKS
 from tests.helpers import coco_files
 from tests.helpers.coco_files import GRAY, HEIGHT, WIDTH
@@ -90,7 +90,7 @@ def test_detections_above_the_threshold_are_beside_the_ground_truth(coco, tmp_pa
         name: (y * factor, x * factor) for name, (x, y) in {'hit': (60, 45), 'low': (15, 50), 'runs': (50, 50)}.items()
     }
     of = {name: np.array(color) for name, color in coco_files.COLORS.items()}
-    assert near(left[at['hit']], 0.55 * of['blue'] + 0.45 * red)
+    assert near(left[at['hit']], 0.7 * of['blue'] + 0.3 * red)
     assert near(left[at['low']], np.full(3, GRAY))
     ground_truths = {
         'polygon': (15, 20, of['red'], red),
@@ -98,7 +98,7 @@ def test_detections_above_the_threshold_are_beside_the_ground_truth(coco, tmp_pa
         'runs': (35, 50, of['blue'], blue),
     }
     for x, y, drawn, color in ground_truths.values():  # the forms that COCO has for masks
-        assert near(right[y * factor, x * factor], 0.55 * drawn + 0.45 * color)
+        assert near(right[y * factor, x * factor], 0.7 * drawn + 0.3 * color)
         assert near(left[y * factor, x * factor], drawn)
 
 

@@ -3,7 +3,11 @@ import pytest
 import torch
 from mmengine.structures import InstanceData
 
-from convnext_dense.diagnosis.average_precision import AveragePrecision, average_precision_measure
+from convnext_dense.diagnosis.average_precision import (
+    AveragePrecision,
+    average_precision_measure,
+    group_precision_measure,
+)
 from convnext_dense.diagnosis.intervals import bootstrap, paired_bootstrap
 from convnext_dense.diagnosis.matching import ASPECTS, SIZES, match_objects
 from convnext_dense.evaluation import CocoAP
@@ -150,3 +154,30 @@ def test_intervals_of_ap_hold_it_and_are_reproducible():
     assert first == second
     assert first[0].quantity.metric == 'box_AP' and first[0].low < first[0].value < first[0].high
     assert 2 < first[0].high - first[0].low < 40
+
+
+def test_resamples_are_what_interpolation_of_each_gives():
+    """Each resample by sorting and counting plainly, at all thresholds, with crowds and sizes that don't count."""
+    images = random_images(25, 2, seed=8, ties=False)
+    for within in ({}, {'within': SIZES['small']}):
+        matches = matches_of(images, 2, **within)
+        times = np.random.default_rng(0).multinomial(25, np.full(25, 1 / 25), 20)
+        values = AveragePrecision(matches).resampled(times)
+        for row, count in enumerate(times):
+            for label in (0, 1):
+                objects = int(count @ matches.objects[:, label])
+                for number in range(10):
+                    found, predicted = [], []
+                    for i in np.flatnonzero(matches.labels == label):
+                        weight = int(count[matches.images[i]])
+                        if not matches.ignored[number, i]:
+                            found += [matches.found[number, i]] * weight
+                    ranks, right = np.arange(1, len(found) + 1), np.cumsum(found)
+                    predicted = [(right[ranks >= 1] / ranks)[right / objects >= r] for r in np.linspace(0, 1, 101)]
+                    expected = np.mean([part.max(initial=0) for part in predicted]) if objects else np.nan
+                    assert values[row, number, label] == pytest.approx(expected, nan_ok=True)
+    groups = {name[0]: matches_of(images, 2, within=one) for name, one in SIZES.items()}
+    expected = average_precision_measure(matches_of(images, 2), CLASSES[:2], 'box', groups).values()[3:6]
+    measure = group_precision_measure(groups, 'box')
+    assert measure.values() == pytest.approx(expected, nan_ok=True)
+    assert [quantity.metric for quantity in measure.quantities] == ['box_APs', 'box_APm', 'box_APl']

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import f1_score, precision_score
 
 from convnext_dense.diagnosis.classification import ConfidentError, Predictions, flips
 from convnext_dense.diagnosis.intervals import bootstrap, most_changed, paired_bootstrap
@@ -45,9 +46,16 @@ def test_the_numbers_are_those_of_the_evaluation():
     )
     confusion = predictions.confusion
     assert 100 * confusion.right.sum() / 200 == pytest.approx(expected['top1'])
-    by_class = [values['top1', name, False] for name in NAMES]
+    by_class = [values['recall', name, False] for name in NAMES]
     assert by_class == pytest.approx(100 * confusion.recall, nan_ok=True) and np.isnan(by_class[5])
-    assert values['calibration_error', None, True] == pytest.approx(predictions.reliability().error)
+    assert values['calibration_error', None, True] == pytest.approx(100 * predictions.reliability().error)
+    labels = predictions.labels, predictions.predicted
+    assert values['macro_F1', None, False] == pytest.approx(100 * f1_score(*labels, average='macro'))
+    for metric, score in (('precision', precision_score), ('F1', f1_score)):
+        expected = score(*labels, labels=range(6), average=None, zero_division=np.nan)
+        assert [values[metric, name, False] for name in NAMES] == pytest.approx(100 * expected, nan_ok=True)
+    means = predictions.measure(NAMES, by_class=False)
+    assert means.values() == pytest.approx(measure.values()[:5]) and len(means.quantities) == 5
 
 
 def test_images_that_count_twice():
@@ -61,7 +69,7 @@ def test_images_that_count_twice():
         assert values == pytest.approx(expected, nan_ok=True)
         metric = metric_of(repeated)
         assert values[:3] == pytest.approx([metric['top1'], metric['top5'], metric['mean_class_top1']])
-    assert len(bootstrap(measure, resamples=5)) == len(measure.quantities) == 10
+    assert len(bootstrap(measure, resamples=5)) == len(measure.quantities) == 23
 
 
 def test_what_is_predicted_by_hand():
@@ -103,7 +111,7 @@ def test_two_runs():
     differences = paired_bootstrap(first.measure(['cat', 'dog']), second.measure(['cat', 'dog']))
     found = {(d.quantity.metric, d.quantity.class_name): (d.difference, d.clear, d.in_favor) for d in differences}
     assert found['top1', None] == pytest.approx((25, True, 1))
-    assert found['top1', 'cat'] == (0, False, 0.5) and found['top1', 'dog'] == pytest.approx((50, True, 1))
+    assert found['recall', 'cat'] == (0, False, 0.5) and found['recall', 'dog'] == pytest.approx((50, True, 1))
     assert flips(first, second) == ([f'{i}' for i in range(20, 30)], [])
     changed = most_changed(first.paths, first.true_scores, second.true_scores, 100)
     assert [one.path for one in changed] == [f'{i}' for i in range(20, 40)]
@@ -112,7 +120,15 @@ def test_two_runs():
 
 def test_one_class_and_no_images():
     single = Predictions.of([image('a', [1.0], 0)], 1)
-    assert single.predicted.tolist() == [0] and single.measure(['cat']).values().tolist() == [100, 100, 0, 100]
+    assert single.predicted.tolist() == [0] and single.measure(['cat']).values().tolist() == [
+        100,
+        100,
+        0,
+        100,
+        100,
+        100,
+        100,
+    ]
     nothing = Predictions.of([], 3)
     assert nothing.confident_errors(3) == [] and nothing.confusion.largest(3) == []
     assert np.isnan(nothing.measure(NAMES[:3]).values()).all() and np.isnan(nothing.reliability().error)

@@ -143,3 +143,17 @@ def test_images_that_changed_most():
     changed = [Changed('d', 0.2, 0.9), Changed('e', 0.9, 0.4), Changed('a', 0.5, 0.6)]
     assert most_changed('abcde', before, after, 10) == changed
     assert most_changed('abcde', before, after, 2) == changed[:2]
+
+
+def test_intervals_are_shifted_by_the_bias_of_resamples():
+    """Of the largest of ten numbers, which resamples can only lower: 10 with probability 1 - 0.9^10, and so on."""
+    numbers = np.arange(1.0, 11)
+    largest = Measure([Quantity('largest')], 10, lambda counts: np.where(counts > 0, numbers, 0).max(axis=1)[:, None])
+    cumulated = (numbers / 10) ** 10  # the probability that none above is drawn
+    mean = float(np.diff(cumulated, prepend=0) @ numbers)
+    interval = bootstrap(largest, resamples=20_000)[0]
+    plain = [numbers[np.searchsorted(cumulated, share)] for share in (0.025, 0.975)]
+    assert plain == [7, 10] and interval.value == 10
+    assert [interval.low, interval.high] == pytest.approx([7 + 10 - mean, 10 + 10 - mean], abs=0.03)
+    bounded = Measure(largest.quantities, 10, largest.compute, bounds=(0, 10))
+    assert bootstrap(bounded, resamples=2000)[0].high == 10

@@ -7,6 +7,8 @@ from PIL import Image
 from convnext_dense.diagnosis.near_duplicates import (
     Fingerprint,
     contradicting_duplicates,
+    contradicting_objects,
+    count_copies,
     fingerprint,
     leaks,
     near_duplicates,
@@ -80,3 +82,40 @@ def test_duplicates_with_different_labels_and_leaks_are_suspected():
     assert [(one.kind, one.path, one.other_path, one.strength, one.label) for one in found] == [
         ('leak', 'x', 'c', 1, None)
     ]
+
+
+def test_images_with_a_copy_are_counted_once():
+    prints = [fingerprint(image) for image in (photo(0), photo(0), changed(photo(0)), photo(1), photo(2), photo(2))]
+    assert count_copies(prints) == 5
+    assert count_copies(prints[:1]) == count_copies([]) == 0
+
+
+def test_of_images_with_objects_only_almost_equal_ones_contradict_each_other():
+    light = np.clip(photo(0).astype(int) + 1, 0, 255).astype(np.uint8)
+    prints = [fingerprint(image) for image in (photo(0), light, changed(photo(0), 20, 0.3, 14), photo(3))]
+    found = contradicting_objects('abcd', prints, [frozenset({1}), frozenset({1, 2, 5}), frozenset(), frozenset({4})])
+    assert [(one.path, one.other_path, one.label, one.suggested) for one in found] == [('b', 'a', 2, None)]
+    found = contradicting_objects('abcd', prints, [frozenset({1, 7}), frozenset({7, 5}), frozenset(), frozenset()])
+    assert [(one.path, one.other_path, one.label, one.suggested) for one in found] == [('a', 'b', 1, 5)]
+    assert contradicting_objects('abcd', prints, [frozenset({1})] * 4) == []
+
+
+def test_of_very_many_pairs_the_most_alike_are_listed(monkeypatch):
+    monkeypatch.setattr('convnext_dense.diagnosis.near_duplicates.PAIRS_AT_ONCE', 300)
+    monkeypatch.setattr('convnext_dense.diagnosis.near_duplicates.COLORS_AT_ONCE', 7)
+    colors = np.zeros((8, 8, 3), np.uint8)
+    bits = [int(value) for value in np.random.default_rng(0).integers(0, 2**6, 60)]
+    prints, names = [Fingerprint(value, colors) for value in bits], [str(n) for n in range(60)]
+    every = contradicting_duplicates(names, prints, range(60), 10_000)
+    assert len(every) == 60 * 59 / 2  # 6 bits at most
+    few = contradicting_duplicates(names, prints, range(60), 40)
+    assert few == every[:40] or [one.strength for one in few] == [one.strength for one in every[:40]]
+    assert len({one.strength for one in every}) > 3
+
+
+def test_a_leak_names_the_most_alike_image_over_all_parts(monkeypatch):
+    colors = np.zeros((8, 8, 3), np.uint8)
+    train = [Fingerprint(value, colors) for value in (0b111, 0b1, 0b0, 0b11)]
+    monkeypatch.setattr('convnext_dense.diagnosis.near_duplicates.COLORS_AT_ONCE', 1)
+    found = leaks('xy', [Fingerprint(0b1, colors), Fingerprint(2**64 - 1, colors)], 'abcd', train)
+    assert [(one.path, one.other_path, one.strength) for one in found] == [('x', 'b', 1)]

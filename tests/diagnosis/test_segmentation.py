@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import f1_score, precision_score, recall_score
 
 from convnext_dense.diagnosis.boundary import boundary_f1, count_boundaries
 from convnext_dense.diagnosis.confusion import Confusion
@@ -53,11 +54,19 @@ def test_the_numbers_are_those_of_the_evaluation():
     metrics, ious = metric_of(maps)
     values = of_all.values()
     assert [quantity[:2] for quantity in of_all.quantities] == [
-        *((name, None) for name in ('mIoU', 'mAcc', 'aAcc', 'boundary_F1')),
-        *(('IoU', name) for name in NAMES),
+        *((name, None) for name in ('mIoU', 'mAcc', 'aAcc', 'mDice', 'boundary_F1')),
+        *((metric, name) for metric in ('IoU', 'accuracy', 'precision', 'Dice', 'boundary_F1') for name in NAMES),
     ]
     assert values[:3] == pytest.approx([metrics['mIoU'], metrics['mAcc'], metrics['aAcc']])
-    assert values[4:] == pytest.approx(ious, nan_ok=True) and np.isnan(values[8])
+    assert values[5:10] == pytest.approx(ious, nan_ok=True) and np.isnan(values[9])
+    labeled = [truth != 255 for truth, _ in maps]
+    labels = [np.concatenate([m[i][own] for m, own in zip(maps, labeled, strict=True)]) for i in (0, 1)]
+    for start, score in ((10, recall_score), (15, precision_score), (20, f1_score)):
+        expected = 100 * score(*labels, labels=range(5), average=None, zero_division=np.nan)
+        assert values[start : start + 5] == pytest.approx(expected, nan_ok=True)
+    assert values[3] == pytest.approx(np.nanmean(values[20:25]))
+    few = measure(images, NAMES, by_class=False)
+    assert few.values() == pytest.approx(values[:10], nan_ok=True) and few.quantities == of_all.quantities[:10]
     total = Confusion.sum(5, [one.pixels for one in images])
     assert 100 * total.iou == pytest.approx(ious, nan_ok=True)
     assert total.matrix()[:, 5].sum() > 0 and total.true_counts.sum() == sum((t != 255).sum() for t, _ in maps)
@@ -70,9 +79,10 @@ def test_images_that_count_twice():
         repeated = [one for one, times in zip(maps, row, strict=True) for _ in range(times)]
         metrics, ious = metric_of(repeated)
         assert values[[0, 1, 2]] == pytest.approx([metrics['mIoU'], metrics['mAcc'], metrics['aAcc']])
-        assert values[4:] == pytest.approx(ious, nan_ok=True)
+        assert values[5:10] == pytest.approx(ious, nan_ok=True)
         boundaries = class_boundary_f1(counted(repeated))
-        assert values[3] == pytest.approx(100 * np.nanmean(boundaries))
+        assert values[4] == pytest.approx(100 * np.nanmean(boundaries))
+        assert values[-5:] == pytest.approx(100 * boundaries, nan_ok=True)
 
 
 def test_boundaries_of_classes_are_means_over_the_images_that_have_them():
@@ -87,7 +97,7 @@ def test_boundaries_of_classes_are_means_over_the_images_that_have_them():
 
 def test_boundaries_are_left_out_where_they_were_not_measured():
     images = [count_image('a', truth, prediction, 5, boundaries=False) for truth, prediction in random_maps()]
-    assert [q.metric for q in measure(images, NAMES).quantities[:4]] == ['mIoU', 'mAcc', 'aAcc', 'IoU']
+    assert [q.metric for q in measure(images, NAMES).quantities[:5]] == ['mIoU', 'mAcc', 'aAcc', 'mDice', 'IoU']
     with pytest.raises(ValueError, match='boundaries were not measured'):
         class_boundary_f1(images)
 
@@ -110,7 +120,7 @@ def test_images_ranked_by_iou():
 
 def test_no_images():
     nothing = measure([], NAMES)
-    assert np.isnan(nothing.values()).all() and len(nothing.quantities) == 8 and rank_images([]) == []
+    assert np.isnan(nothing.values()).all() and len(nothing.quantities) == 24 and rank_images([]) == []
 
 
 def test_sizes_that_differ_and_labels_that_are_no_class_are_refused():

@@ -16,7 +16,7 @@ from convnext_dense.inference import predictor as inference
 from convnext_dense.inference.predictor import Predictor
 from convnext_dense.io.image_size import ImageSize
 from convnext_dense.registry import DATASETS, FUNCTIONS
-from convnext_dense.results.drawing import palette
+from convnext_dense.results.colors import palette
 from convnext_dense.tasks import set_classes
 from tests.conftest import write_image_folder
 from tests.helpers import coco_files

@@ -9,7 +9,7 @@ from PIL import Image
 
 from convnext_dense.io.image_size import ImageSize
 from convnext_dense.results import Detection, Segmentation
-from convnext_dense.results.drawing import palette
+from convnext_dense.results.colors import palette
 
 HEIGHT, WIDTH = 520, 600
 NAMES = ['bird', 'boat', 'car', 'fish', 'kite', 'ring']

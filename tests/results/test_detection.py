@@ -13,7 +13,7 @@ from pycocotools import mask as rle
 from convnext_dense.errors import UserError
 from convnext_dense.io.image_size import ImageSize
 from convnext_dense.results import Detection
-from convnext_dense.results.drawing import palette
+from convnext_dense.results.colors import class_colors, palette
 from convnext_dense.tiling.tile_objects import MaskCrop, Objects
 from tests.results.conftest import HEIGHT, NAMES, WIDTH
 
@@ -76,9 +76,9 @@ def test_a_drawn_detection_has_its_classes_colors_and_names(detection, tmp_path,
     out = tmp_path / 'out.png'
     drawn = detection.above(0.4).draw(out)
     assert texts == ['ring 90%', 'bird 40%']
-    ring, bird = palette(len(NAMES))[[5, 0]]
+    ring, bird = class_colors(NAMES)[[5, 0]]
     assert (drawn[159, 201:270] == ring).all() and (drawn[319, 10:80] == bird).all()
-    assert np.abs(drawn[120, 230] - (0.55 * 128 + 0.45 * ring)).max() <= 0.5
+    assert np.abs(drawn[120, 230] - (0.7 * 128 + 0.3 * ring)).max() <= 0.5
     assert (drawn[400:] == 128).all()
     assert np.array_equal(np.asarray(Image.open(out)), drawn)
 
@@ -125,9 +125,9 @@ def test_a_large_image_is_drawn_shrunk(detection, cropped):
     """By a whole factor: 600 pixels become 200 with a longest side of 299. Small drawings are enlarged again."""
     shrunk = dataclasses.replace(detection.above(0.4), drawn_side=299)
     drawn = shrunk.draw()
-    ring = palette(len(NAMES))[5].astype(int)
+    ring = class_colors(NAMES)[5].astype(int)
     assert drawn.shape == (174 * 3, 200 * 3, 3)
-    assert np.abs(drawn[120, 230] - (0.55 * 128 + 0.45 * ring)).max() <= 0.5, 'the mask of the ring'
+    assert np.abs(drawn[120, 230] - (0.7 * 128 + 0.3 * ring)).max() <= 0.5, 'the mask of the ring'
     assert (drawn[159, 207:267] == ring).all(), 'the bottom of its box'
     assert np.array_equal(dataclasses.replace(cropped.above(0.4), drawn_side=299).draw(), drawn)
     gray = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from convnext_dense.io.panoptic import Segments
 from convnext_dense.results import Panoptic, drawing
-from convnext_dense.results.drawing import palette
+from convnext_dense.results.colors import palette
 from tests.results.conftest import HEIGHT, NAMES, WIDTH
 
 COLORS = palette(len(NAMES))

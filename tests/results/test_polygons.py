@@ -12,7 +12,7 @@ from convnext_dense.errors import UserError
 from convnext_dense.io import geojson
 from convnext_dense.io.image_size import ImageSize
 from convnext_dense.results import Classification, Detection, Panoptic, Segmentation
-from convnext_dense.results.drawing import palette
+from convnext_dense.results.colors import palette
 from convnext_dense.results.polygons import write_file_polygons
 from convnext_dense.tiling.tile_objects import MaskCrop
 

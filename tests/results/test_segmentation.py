@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from convnext_dense.results import Segmentation
-from convnext_dense.results.drawing import palette
+from convnext_dense.results.colors import palette
 from tests.helpers.mask_folder import CLASSES, draw_labels, write_mask_folder
 from tests.helpers.mask_samples import arrays, mask_folder
 from tests.results.conftest import HEIGHT, NAMES, WIDTH

@@ -18,7 +18,7 @@ from convnext_dense.export.graphs import Features, Normalization
 from convnext_dense.io.coco_format import IGNORE_REGION
 from convnext_dense.io.image_size import ImageSize
 from convnext_dense.registry import DATASETS
-from convnext_dense.results.drawing import palette
+from convnext_dense.results.colors import palette
 from convnext_dense.tasks import TrainedClasses, count_classes, own_datasets
 from convnext_dense.tasks.detection import DetectionTask
 from convnext_dense.tasks.drawn_annotations import draw_annotations
@@ -176,7 +176,7 @@ def test_annotations_are_drawn_at_their_places_in_the_colors_of_their_classes():
     half = draw_annotations(image, [{**instances[0], 'mask': masks[0]}, instances[1]], ['cat', 'dog'])
     assert (half[400, 350] == 100).all() and (half[150, 100] != 100).any()
     masked = draw_annotations(image, [{**i, 'mask': m} for i, m in zip(instances, masks, strict=True)], ['cat', 'dog'])
-    assert np.abs(masked[400, 350] - (0.55 * 100 + 0.45 * palette(2)[0])).max() <= 0.5
+    assert np.abs(masked[400, 350] - (0.7 * 100 + 0.3 * palette(2)[0])).max() <= 0.5
 
 
 @pytest.mark.parametrize('name', DETECTORS)

@@ -14,7 +14,7 @@ from convnext_dense.data.foreign import classes_of, with_seeds
 from convnext_dense.engine.building import build_model
 from convnext_dense.errors import NoData, UserError
 from convnext_dense.registry import DATASETS
-from convnext_dense.results.drawing import palette
+from convnext_dense.results.colors import palette
 from convnext_dense.tasks import DataOptions, TrainedClasses, check_same_task, count_classes_of, set_classes
 from convnext_dense.tasks.panoptic import PanopticTask
 from convnext_dense.tasks.records import ClassInfo

@@ -15,7 +15,7 @@ from convnext_dense.engine.building import build_model
 from convnext_dense.errors import UserError
 from convnext_dense.io.image_size import ImageSize
 from convnext_dense.registry import DATASETS
-from convnext_dense.results.drawing import palette
+from convnext_dense.results.colors import palette
 from convnext_dense.tasks import DataOptions, TrainedClasses
 from convnext_dense.tasks.segmentation import SegmentationTask
 from tests.helpers.mask_folder import CLASSES, COLORS, draw_labels, relabel, write_mask_folder

@@ -17,7 +17,7 @@ from convnext_dense.io.georeference import Georeference
 from convnext_dense.io.image_size import ImageSize
 from convnext_dense.io.windowed_image import WindowedImage
 from convnext_dense.results import Panoptic
-from convnext_dense.results.drawing import palette
+from convnext_dense.results.colors import palette
 from convnext_dense.tasks import tiled_results
 from convnext_dense.tasks.records import ClassInfo
 from convnext_dense.tasks.tiled_results import TiledFile, TileProgress

@@ -24,6 +24,7 @@ from ...config.machine import fit_to_machine
 from ...config.precision import set_amp
 from ...config.preprocessing import NOTHING, Chosen, follow_run, follow_weights, told_by_file, told_by_run
 from ...config.read import read_config
+from ...config.recipe import SMALL, Given, apply_small_recipe, keep_length, keep_settings, recipe_to_keep
 from ...config.resumed import check_resumed
 from ...config.saved import arguments_of_run, setting_of_run, settings_of_run
 from ...config.techniques import describe_without
@@ -40,7 +41,7 @@ from ...tasks.tiles import RunTiles, describe_tiles, tiles_of_run
 from ..arguments import check_checkpoint, command_line, image_arguments, normalization_arguments, reading_arguments
 from ..band_arguments import band_arguments
 from ..commercial import check_commercial
-from ..parsers.train import AUTO, NEWEST, TRACKERS
+from ..parsers.train import AUTO, NEWEST, TRACKERS, processes_of
 from ..tile_arguments import tile_options
 from .check_data import check_and_print
 
@@ -62,6 +63,10 @@ def run(args: argparse.Namespace) -> None:
     sizes = task.describe_sizes(cfg)
     tiled = describe_tiles(cfg, tiles, options['image_size'])
     said += [line for line in (tiled, f'image sizes: {sizes}' if sizes else '', task.describe_masks(cfg)) if line]
+    saved = settings_of_run(resumed) if args.resume is not None else {}
+    recipe = recipe_to_keep(args.recipe, saved, cfg)
+    if recipe is not None:
+        keep_length(cfg, recipe)
     changes = args.resume is not None and (args.epochs, args.iters) != (None, None)
     set_length(cfg, args.epochs, args.iters, planned_length(resumed) if changes else None)
     cfg.may_change_length = changes
@@ -98,6 +103,10 @@ def run(args: argparse.Namespace) -> None:
         where = continued or f'the folder of {args.resume}'
         said.append(f'there is no {SPLIT_FILE} in {where}: the images are split anew, which must give the same parts')
     moved = check_resumed(cfg, continued) if continued is not None else None
+    if recipe is not None:
+        said.append(keep_settings(cfg, recipe, _given(args)))
+    elif args.recipe == SMALL and not saved:
+        said += apply_small_recipe(cfg, _given(args), processes_of(args))
     if args.trust_pickle:
         source = checkpoints.find_newest(cfg.work_dir) if resumes else cfg.get('load_from') or cfg.get('pretrained')
         if source is None:
@@ -192,6 +201,16 @@ def _check_start(args: argparse.Namespace, cfg: Config) -> None:
             f'the config starts from {source}, which does not exist: make it first with `{command}`, or take other '
             f'weights with {others}'
         ) from error
+
+
+def _given(args: argparse.Namespace) -> Given:
+    """Return what the command line sets, which a recipe leaves alone."""
+    options = args.cfg_options or {}
+    flags = {'--epochs': args.epochs, '--iters': args.iters}
+    length = next((flag for flag, value in flags.items() if value is not None), '')
+    if not length and args.data in SAMPLES:
+        length = f'as for --data {args.data}'
+    return Given(tuple(options), length)
 
 
 def _sources(cfg: Config, resumes: bool) -> list[str]:

@@ -19,36 +19,15 @@ from ...config.find import find_work_dir
 from ...errors import UserError
 from ...io.files import ensure_writable_files
 from ...io.new_folder import NewFolder
-from ..arguments import (
-    EXAMPLE_RUN,
-    add_bad_image_argument,
-    add_compile_argument,
-    add_image_arguments,
-    add_model_arguments,
-    add_normalization_arguments,
-    add_trust_argument,
-    check_model,
-    check_normalization,
-)
-from ..band_arguments import add_band_arguments
-from ..commercial import add_commercial_argument
-from ..tile_arguments import add_tile_arguments
+from ..arguments import EXAMPLE_RUN
+from ..diagnosis_arguments import check_diagnosis
+from ..test_arguments import add_test_arguments, check_tested
 
 EXAMPLE = EXAMPLE_RUN
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_model_arguments(parser, roots=True)
-    add_image_arguments(parser)
-    add_band_arguments(parser, '--display-bands')
-    add_tile_arguments(parser, '--whole-image')
-    add_normalization_arguments(parser)
-    add_bad_image_argument(parser)
-    parser.add_argument('--weights', choices=('raw', 'ema'), help='test only these weights (default: both)')
-    add_trust_argument(parser)
-    add_commercial_argument(parser)
-    parser.add_argument('--tta', action='store_true', help='test-time augmentation: several scales, and flips')
-    add_compile_argument(parser)
+    add_test_arguments(parser, 'test only these weights (default: both)')
     parser.add_argument(
         '--out', metavar='FILE.json', help='file for the metrics (default: metrics.json in the work dir of the run)'
     )
@@ -64,13 +43,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='folder for images with prediction and ground truth (default: show in the work dir of the run)',
     )
     parser.add_argument('--show', type=int, default=60, metavar='N', help='number of images to draw (default: 60)')
+    parser.add_argument(
+        '--diagnose',
+        action='store_true',
+        help='also find out why the model is as good as it is, as the verb diagnose does, into the folder diagnosis '
+        'of the work dir',
+    )
 
 
 def check(args: argparse.Namespace) -> None:
     if args.show < 1:
         raise UserError(f'--show {args.show}: draw at least 1 image')
-    check_model(args)
-    check_normalization(args)
+    check_tested(args)
     args.out_given, args.show_dir_given = args.out is not None, args.show_dir is not None
     work_dir = find_work_dir(args.checkpoint)
     # The work dir of somebody else can be tested, too. With --tta the numbers are not those of the plain test.
@@ -80,3 +64,5 @@ def check(args: argparse.Namespace) -> None:
     ensure_writable_files(*(file for file in (args.out, args.out_predictions) if file))
     if args.show_dir:
         NewFolder(args.show_dir, 'folder', '--show-dir').discard()  # it is made when something is drawn
+    if args.diagnose:
+        check_diagnosis(args)

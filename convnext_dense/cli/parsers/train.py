@@ -6,6 +6,7 @@ convnext-dense train CONFIG --resume                 continue from the newest ch
 convnext-dense train CONFIG --resume auto            continue, or start if there is no checkpoint yet
 convnext-dense train CONFIG --without mixup cutmix   without techniques of the recipe, for an ablation
 convnext-dense train CONFIG --freeze backbone        train what is on top of the weights that it starts from
+convnext-dense train CONFIG --recipe small           batch, lr, length and augmentation for few images
 torchrun --nproc_per_node=8 tools/train.py CONFIG --launcher pytorch
 """
 
@@ -98,6 +99,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--iters', type=int, metavar='N', help='optimizer steps to train, for configs that count steps, not epochs'
     )
     parser.add_argument(
+        '--recipe',
+        choices=('paper', 'small'),
+        help="'small' sets batch, lr, warm-up, EMA, length and a milder augmentation from the number of training "
+        "images; 'paper' leaves the config's (default: paper)",
+    )
+    parser.add_argument(
         '--skip-nan',
         type=int,
         metavar='N',
@@ -134,8 +141,7 @@ def check(args: argparse.Namespace) -> None:
         raise UserError(
             f'--launcher {args.launcher} needs {absent[0]} in the environment: start with {STARTS[args.launcher]}'
         )
-    processes = int(os.environ[LAUNCHERS[args.launcher][1]]) if args.launcher != 'none' else 1
-    if args.check_data and processes > 1:
+    if args.check_data and processes_of(args) > 1:
         raise UserError(
             '--check-data is for a run of one process: check with tools/check_data.py first, then train without it'
         )
@@ -164,3 +170,8 @@ def check(args: argparse.Namespace) -> None:
     for name in args.track:
         if importlib.util.find_spec(name) is None:
             raise UserError(f'--track {name} needs the package {name}: pip install -r requirements/optional.txt')
+
+
+def processes_of(args: argparse.Namespace) -> int:
+    """Return the number of processes that the launcher has started, as checked by :func:`check`."""
+    return 1 if args.launcher == 'none' else int(os.environ[LAUNCHERS[args.launcher][1]])

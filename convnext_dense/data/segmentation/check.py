@@ -38,6 +38,8 @@ class MaskFolderRecords(DatasetRecords):
     """For masks, by path, whose classes are chosen or are those of another root: class by the root's own one."""
     readers: dict[str, MaskReader] = field(default_factory=dict)
     """How the labels are read, by the path of the mask."""
+    pixels: dict[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
+    """Labels of a usable mask as they are read, each with its number of pixels, by the path of the mask."""
 
     def read_mask(self, mask: str) -> np.ndarray:
         return self.readers.get(mask, INDEX).read(mask)
@@ -117,7 +119,9 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
 
     def scanned(name: str) -> list[MaskScan]:
         pairs = pairs_of[name]
-        return scan_masks(pairs, data.readers.get(pairs[0][1], INDEX)) if pairs else []
+        scans = scan_masks(pairs, data.readers.get(pairs[0][1], INDEX)) if pairs else []
+        data.pixels |= {mask: scan.pixels for (_, mask), scan in zip(pairs, scans, strict=True) if not scan.fault}
+        return scans
 
     settings = [(source['root'], source.get('reduce_zero_label', AUTO)) for source in sources.values()]
     is_set, labels_error = any(setting != AUTO for _, setting in settings), None

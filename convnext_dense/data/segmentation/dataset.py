@@ -19,7 +19,7 @@ from ...io.image_size import ImageSize
 from ...io.images import UNLABELED, check_on_bad_image
 from ...io.window import Window
 from ...registry import DATASETS
-from ...results.drawing import palette
+from ...results.colors import class_colors
 from ...tiling.settings import TileSettings
 from ..check.records import WARNING
 from ..class_choice import ClassChoice, as_choice
@@ -118,7 +118,7 @@ class MaskFolder(DenseDataset, BaseDataset):
         self.label_map = join_labels(root, self.own_classes, classes, self.choice)
         metainfo = {
             'classes': classes,
-            'palette': palette(len(classes)).tolist(),
+            'palette': class_colors(classes).tolist(),
             'reduce_zero_label': labels.reduce_zero_label,
             **({} if self.choice is None else {'choice': self.choice.as_config()}),
         }

@@ -83,7 +83,7 @@ class Facts:
         aspects: ``'tall'``, ``'square'`` and ``'wide'`` objects; empty for other tasks.
         calibration_error: expected calibration error in percent; None but in classification.
         overconfidence: mean confidence minus accuracy in percent points: above 0 for a model that is too sure.
-        suspects: labels that are suspected to be wrong.
+        suspects: labels that predictions contradict strongly.
         labels: labels that could be: images, objects or, for pixels, labeled images.
         best_score: the score from which on objects are best kept, in [0, 1]; None but for objects.
         pixel_accuracy: share of pixels that are right; None for other tasks.

@@ -11,7 +11,7 @@ from pycocotools import mask as rle
 from pycocotools.coco import COCO
 
 from convnext_dense.results import Panoptic
-from convnext_dense.results.drawing import palette
+from convnext_dense.results.colors import palette
 from convnext_dense.tasks import TASKS
 from tests.helpers.demo_inputs import film, image, names
 from tests.helpers.small_models import CLASSES

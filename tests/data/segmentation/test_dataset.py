@@ -16,7 +16,7 @@ import convnext_dense.models.segmentor  # noqa: F401  (both register what the pi
 from convnext_dense.data import SeededSampler
 from convnext_dense.data.dense import collate_dense
 from convnext_dense.errors import UserError
-from convnext_dense.results.drawing import palette
+from convnext_dense.results.colors import class_colors
 from tests.helpers.mask_folder import COLORS, draw_labels, relabel, save, save_with_palette
 from tests.helpers.mask_samples import COLOR, CROP, FLIP, RESIZE, arrays, colors_of, mask_folder
 
@@ -110,7 +110,7 @@ def test_classes_and_their_colors_come_from_the_root(root):
     (root / 'classes.txt').write_text('\n'.join(names))
     metainfo = mask_folder(root).metainfo
     assert metainfo['classes'] == tuple(names)
-    assert metainfo['palette'] == palette(6).tolist()
+    assert metainfo['palette'] == class_colors(metainfo['classes']).tolist()
 
 
 def test_an_image_is_turned_where_its_mask_was_made_for_the_turned_one(root):

@@ -12,7 +12,8 @@ from convnext_dense.data.segmentation.masks import check_learnable, read_labels
 from convnext_dense.errors import UserError
 from convnext_dense.io.images import read_rgb
 from convnext_dense.results import Segmentation
-from convnext_dense.results.drawing import palette, shrunk
+from convnext_dense.results.colors import palette
+from convnext_dense.results.drawing import shrunk
 from convnext_dense.tasks import TASKS
 from convnext_dense.tasks.dense import RECORD_SIZE
 from tests.helpers.mask_folder import draw_labels, relabel, write_mask_folder

@@ -16,7 +16,7 @@ from convnext_dense.io.windowed_image import WindowedImage
 from convnext_dense.models import ConvNeXt
 from convnext_dense.models.segmentor import Segmentor
 from convnext_dense.models.tiled import TiledModel
-from convnext_dense.results.drawing import palette
+from convnext_dense.results.colors import palette
 from convnext_dense.tasks import ClassInfo, set_classes
 from convnext_dense.tiling.grid import tile_windows
 from convnext_dense.tiling.objects import Objects, merge_tiles

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from ....errors import UserError
-from ....results.drawing import palette
+from ....results.colors import class_colors
 from ...class_words import is_background
 from .base import LabeledData, Target, split_folder
 from .kinds import MOST_CLASSES, free_name
@@ -53,7 +53,7 @@ def write_colors(data: LabeledData, target: Target) -> None:
     colors = np.full((256, 3), VOID if with_background else BLACK, np.uint8)
     first = int(with_background)
     colors[:first] = BLACK
-    colors[first : len(data.classes)] = palette(len(data.classes) - first)
+    colors[first : len(data.classes)] = class_colors(data.classes[first:])
     images, masks = target.folder('JPEGImages'), target.folder('SegmentationClass')
     for split, labeled in data.splits.items():
         stems = []

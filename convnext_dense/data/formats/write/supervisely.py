@@ -12,7 +12,7 @@ from PIL import Image
 
 from ....io.image_size import ImageSize
 from ....io.mask_box import box_around
-from ....results.drawing import palette
+from ....results.colors import class_colors
 from ....results.rle import decode_mask
 from .base import LabeledData, LabeledObject, Target, objects_only, split_folder
 
@@ -40,7 +40,7 @@ def write(data: LabeledData, target: Target) -> None:
             target.write_text(folder / f'{placed}.json', text)
             target.written['annotations'] += len(objects)
             target.advance()
-    colors = ['#' + bytes(color).hex().upper() for color in palette(len(data.classes)).tolist()]
+    colors = ['#' + bytes(color).hex().upper() for color in class_colors(data.classes).tolist()]
     classes = [
         {'title': name, 'shape': 'any', 'color': color} for name, color in zip(data.classes, colors, strict=True)
     ]

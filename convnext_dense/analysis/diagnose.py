@@ -1,0 +1,109 @@
+"""A diagnosis of a tested checkpoint, put together and written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ..counting import counted
+from ..diagnosis.content import Cell, Column, Diagnosis, Section, Table, Text
+from ..diagnosis.findings.base import Findings, gallery_images, with_shown_images
+from ..diagnosis.records import ClassifiedImage, DetectedImage
+from ..results.colors import class_colors
+from ..tasks import Task
+from .collect import CollectedTest
+from .diagnosis_file import write_diagnosis
+from .shown_images import choose_images, show_images
+
+COUNTED_SCORES = (0.1, 0.3, 0.5, 0.7, 0.9)
+"""Scores from which predicted objects are counted where nothing can be measured."""
+
+
+class Source(NamedTuple):
+    """What was tested, to be named in a diagnosis."""
+
+    task: Task
+    data: str
+    checkpoint: str
+    command: str
+
+
+def diagnose(collected: CollectedTest, source: Source, folder: Path, count: int) -> tuple[Diagnosis, Findings | None]:
+    """Find out why a checkpoint is as good as it is, and write that into a folder.
+
+    Args:
+        collected: the images of the test.
+        source: what was tested.
+        folder: an empty folder.
+        count: images in the browser.
+
+    Returns:
+        The diagnosis, and what was found in the records; None without ground truth or images.
+
+    Raises:
+        UserError: if a file can't be written.
+    """
+    measures = collected.has_truth and bool(collected.images)
+    findings = source.task.find(collected.images, collected.metainfo) if measures else None
+    wanted = [] if findings is None else gallery_images(findings.sections)
+    numbers = choose_images(collected, findings, count, wanted if count else ())
+    shown, kept = show_images(collected, findings, numbers, folder)
+    classes = [str(name) for name in collected.metainfo['classes']]
+    sections = without_truth(collected, classes) if findings is None else with_shown_images(findings.sections, kept)
+    diagnosis = Diagnosis(
+        source.task.name,
+        classes,
+        _colors(collected, classes),
+        collected.weights,
+        source.data,
+        source.checkpoint,
+        source.command,
+        len(collected.images),
+        [] if findings is None else findings.headlines,
+        sections,
+        [],
+        shown,
+        None if findings is None else findings.best_scores,
+        None if findings is None else findings.best_score,
+    )
+    write_diagnosis(diagnosis, folder)
+    return diagnosis, findings
+
+
+def without_truth(collected: CollectedTest, classes: list[str]) -> list[Section]:
+    """Return what can be said of predictions alone: their number by class."""
+    why = 'no image could be tested' if not collected.images else 'the images have no ground truth'
+    text = Text(
+        f'Nothing is measured, since {why}: no metrics, confusions, errors or suspected labels. '
+        f'{counted(len(collected.images), "image")} can be browsed.'
+    )
+    table = _predicted(collected, classes)
+    return [Section('predictions', 'Predictions', [text, *([table] if table else [])])]
+
+
+def _predicted(collected: CollectedTest, classes: list[str]) -> Table | None:
+    """Return a table of what is predicted of each class; None for a task whose predictions are not kept."""
+    records = [image.record for image in collected.images]
+    name = Column('class', 'class')
+    if records and all(isinstance(one, ClassifiedImage) for one in records):
+        labels = [int(one.scores.argmax()) for one in records if isinstance(one, ClassifiedImage)]
+        counts = np.bincount(labels, minlength=len(classes)).tolist()
+        return Table('Predicted classes', [name, Column('images', 'count')], list(zip(classes, counts, strict=True)))
+    detected = [one for one in records if isinstance(one, DetectedImage)]
+    if not detected:
+        return None
+    labels_of, scores = (np.concatenate([getattr(one, key) for one in detected]) for key in ('labels', 'scores'))
+    columns = [Column(f'score {score:g} or more', 'count') for score in COUNTED_SCORES]
+    rows: list[list[Cell]] = []
+    for label, one_name in enumerate(classes):
+        own = scores[labels_of == label]
+        rows.append([one_name, *(int((own >= score).sum()) for score in COUNTED_SCORES)])
+    return Table('Predicted objects', [name, *columns], rows)
+
+
+def _colors(collected: CollectedTest, classes: list[str]) -> list[tuple[int, int, int]]:
+    own = np.asarray(collected.metainfo.get('palette', ()))
+    colors = own if own.shape == (len(classes), 3) else class_colors(classes)
+    return [(int(red), int(green), int(blue)) for red, green, blue in colors]

@@ -1,0 +1,64 @@
+"""Images of a test, as a diagnosis takes them: their records, and what is kept of those that may be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+
+from ..io.image_size import ImageSize
+from .confusion import mean_of_defined
+from .content import ShownObject
+from .records import ClassifiedImage, DetectedImage, PanopticImage, SegmentedImage
+from .segmentation import image_iou
+from .suspect_regions import ContradictedImage
+
+AnyRecord: TypeAlias = ClassifiedImage | DetectedImage | SegmentedImage | PanopticImage
+
+
+class DiagnosedImage(NamedTuple):
+    """An image of a test.
+
+    Attributes:
+        record: prediction and ground truth.
+        size: of the image; None where the record is without positions.
+        contradicted: regions where prediction and label map differ; None but in segmentation, or without scores.
+        has_truth: False for an image without ground truth: its record has none, or counts of no pixel.
+    """
+
+    record: AnyRecord
+    size: ImageSize | None = None
+    contradicted: ContradictedImage | None = None
+    has_truth: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class LabelMaps:
+    """The classes of an image's pixels, shrunk to the size at which they are shown.
+
+    Attributes:
+        predicted: uint8 or uint16 (h, w), classes from 0; the largest value is no class.
+        truth: the true classes; None without ground truth.
+        predicted_objects: segments of things; None but in panoptic segmentation.
+        true_objects: the annotated ones; None but in panoptic segmentation, or without ground truth.
+    """
+
+    predicted: np.ndarray
+    truth: np.ndarray | None
+    predicted_objects: Sequence[ShownObject] | None = None
+    true_objects: Sequence[ShownObject] | None = None
+
+
+def map_value(record: SegmentedImage) -> float:
+    """Return how well the pixels of an image are predicted, in percent, by which those to be shown are chosen.
+
+    It is the mean IoU of the classes in the image, in panoptic segmentation their mean PQ; NaN without ground truth.
+    """
+    if not isinstance(record, PanopticImage):
+        return 100 * image_iou(record)
+    tallies = np.array(list(record.tallies.values()), np.float64).reshape(-1, 4)
+    segments = tallies[:, 1] + (tallies[:, 2] + tallies[:, 3]) / 2
+    quality = np.divide(tallies[:, 0], segments, out=np.full(len(segments), np.nan), where=segments > 0)
+    return 100 * float(mean_of_defined(quality[None])[0])

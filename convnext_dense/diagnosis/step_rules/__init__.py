@@ -1,0 +1,1 @@
+"""Rules by which it follows from findings what to try next."""
