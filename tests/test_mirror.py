@@ -34,6 +34,7 @@ TESTED_ELSEWHERE = {
     'cli/parsers/sample.py': 'cli/commands/test_sample.py',
     'cli/parsers/test.py': 'cli/commands/test_test.py',
     'cli/parsers/train.py': 'cli/commands/test_train.py',
+    'cli/parsers/tune.py': 'cli/commands/test_tune.py',
     'cli/prepared_test.py': 'cli/commands/test_diagnose.py',
     'cli/test_arguments.py': 'cli/commands/test_diagnose.py',
     'cli/parsers/weights.py': 'cli/commands/test_weights.py',

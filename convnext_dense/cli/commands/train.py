@@ -104,9 +104,9 @@ def run(args: argparse.Namespace) -> None:
         said.append(f'there is no {SPLIT_FILE} in {where}: the images are split anew, which must give the same parts')
     moved = check_resumed(cfg, continued) if continued is not None else None
     if recipe is not None:
-        said.append(keep_settings(cfg, recipe, _given(args)))
+        said.append(keep_settings(cfg, recipe, given_by(args)))
     elif args.recipe == SMALL and not saved:
-        said += apply_small_recipe(cfg, _given(args), processes_of(args))
+        said += apply_small_recipe(cfg, given_by(args), processes_of(args))
     if args.trust_pickle:
         source = checkpoints.find_newest(cfg.work_dir) if resumes else cfg.get('load_from') or cfg.get('pretrained')
         if source is None:
@@ -203,7 +203,7 @@ def _check_start(args: argparse.Namespace, cfg: Config) -> None:
         ) from error
 
 
-def _given(args: argparse.Namespace) -> Given:
+def given_by(args: argparse.Namespace) -> Given:
     """Return what the command line sets, which a recipe leaves alone."""
     options = args.cfg_options or {}
     flags = {'--epochs': args.epochs, '--iters': args.iters}

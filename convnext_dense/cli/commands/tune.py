@@ -20,6 +20,7 @@ from ...checkpoints import files as checkpoints
 from ...checkpoints.disk import explain_full_disk
 from ...config.length import set_length
 from ...config.read import read_config, read_in_steps
+from ...config.recipe import KEY, SMALL, apply_small_recipe
 from ...counting import counted
 from ...engine.signals import StopRequest
 from ...errors import Stopped, UserError
@@ -43,6 +44,7 @@ from ..arguments import command_line, image_arguments, program, reading_argument
 from ..band_arguments import band_arguments
 from ..parsers.tune import training_arguments
 from ..tile_arguments import tile_options
+from .train import given_by
 
 OF_BACKBONE = ('layer_decay', 'drop_path')
 """Settings that do nothing where the backbone is frozen."""
@@ -86,6 +88,11 @@ def make_plan(args: argparse.Namespace, work_dir: str) -> tuple[Watched, dict[st
         raise UserError('tune reads the validations that convnext_dense.CSVBackend writes: add it to vis_backends')
     set_length(cfg, args.epochs, args.iters)
     changed = _as_changed_by_options(args, options, watched)
+    if args.recipe == SMALL:
+        if args.pretrained is not None:
+            cfg.pretrained = None if args.pretrained == 'none' else args.pretrained
+        apply_small_recipe(cfg, given_by(args))
+        changed.merge_from_dict(copy.deepcopy(cfg[KEY].settings))
     own = task_of(changed).tuned_settings(changed, starts_from_weights(changed, args.pretrained))
     if args.freeze == 'backbone':
         own = {name: one for name, one in own.items() if name not in OF_BACKBONE}
