@@ -114,6 +114,7 @@ def read_config(
     boxes_only: bool = False,
     bands: BandOptions = RGB_OF_8_BITS,
     tiles: TileOptions = AS_CONFIGURED,
+    copy_paste: float | None = None,
     before_data: Callable[[Config], object] | None = None,
 ) -> Config:
     """Read a config, apply ``--cfg-options``, and point it at the data.
@@ -142,6 +143,8 @@ def read_config(
             :meth:`~convnext_dense.tasks.Task.leave_out_masks`.
         bands: the bands of images that are taken as stored; see :meth:`~convnext_dense.tasks.Task.set_bands`.
         tiles: the tiles that images are cut into; see :meth:`~convnext_dense.tasks.Task.set_tiles`.
+        copy_paste: probability that objects of another image are pasted into one in training; see
+            :meth:`~convnext_dense.tasks.Task.set_copy_paste`.
         before_data: called with the config before the data are looked at, for checks that need none.
 
     Raises:
@@ -168,6 +171,7 @@ def read_config(
             boxes_only=boxes_only,
             bands=bands,
             tiles=tiles,
+            copy_paste=copy_paste,
             before_data=before_data,
         )
     return cfg
@@ -192,6 +196,7 @@ def read_in_steps(
     boxes_only: bool = False,
     bands: BandOptions = RGB_OF_8_BITS,
     tiles: TileOptions = AS_CONFIGURED,
+    copy_paste: float | None = None,
     before_data: Callable[[Config], object] | None = None,
 ) -> Iterator[tuple[Step, Config]]:
     """Read a config like :func:`read_config`, and yield each step with the config after it.
@@ -258,6 +263,9 @@ def read_in_steps(
     if data_options.choice is not None:
         set_choice(cfg, data_options.choice)
         yield Step(str(data_options.choice)), cfg
+    if copy_paste is not None:
+        task.set_copy_paste(cfg, copy_paste)
+        yield Step('--copy-paste'), cfg
     if needs_data:
         if before_data is not None:
             before_data(cfg)

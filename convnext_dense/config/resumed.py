@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 
@@ -57,6 +59,22 @@ def check_resumed(cfg: Config, work_dir: str | Path) -> str | None:
         f'the run learned from {places[0]}, and goes on with {places[1]}: right if the data have moved; for other '
         'data, start a new run from its weights with --pretrained'
     )
+
+
+def check_copy_paste(saved: Mapping[str, Any], prob: float | None) -> None:
+    """Check that a run goes on to paste objects into as many images.
+
+    Args:
+        saved: the config of the run that is resumed; empty for a new run.
+        prob: the probability of ``--copy-paste``; None without.
+
+    Raises:
+        UserError: if the run has another one.
+    """
+    had = saved.get('copy_paste')
+    if saved and had != prob:
+        said = 'without --copy-paste' if had is None else f'with --copy-paste {had:g}'
+        raise UserError(f'the run was started {said}: resume it so, or start a new run with --pretrained')
 
 
 def _absolute(places: str) -> tuple[str, ...]:

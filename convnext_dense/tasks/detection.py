@@ -12,6 +12,7 @@ from ..errors import NoData, UserError
 from ..io.image_size import ImageSize
 from .adaptation import DetectorAdaptation
 from .anchors import least_side
+from .copy_paste import describe_copy_paste, set_copy_paste
 from .datasets import innermost_datasets, is_own, takes
 from .dense import RECORD_SIZE, random_boxes, random_image, read_as_annotated
 from .drawn_annotations import draw_annotations
@@ -127,8 +128,11 @@ class DetectionTask(MmdetTask):
     def leave_out_masks(self, cfg: Config, as_trained: bool = False, reads_data: bool = False) -> bool:
         return leave_out_masks(cfg, as_trained, reads_data)
 
+    def set_copy_paste(self, cfg: Config, prob: float) -> None:
+        set_copy_paste(cfg, prob)
+
     def describe_masks(self, cfg: Config) -> str:
-        return describe_boxes_only(cfg)
+        return '; '.join(filter(None, (describe_boxes_only(cfg), describe_copy_paste(cfg))))
 
     def read_data(self, cfg: Config) -> DatasetRecords:
         from ..data.check import NOTE, Finding

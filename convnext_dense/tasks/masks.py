@@ -94,6 +94,10 @@ def leave_out_masks(cfg: Config, as_trained: bool = False, reads_data: bool = Fa
         return False
     if learns is Learns.NEEDS:
         raise UserError(f'{kind_of(cfg.model)} learns from masks, and {_say(reason)}: annotate masks, or {FOR_BOXES}')
+    if reason and any(kind_of(step) == 'CopyPaste' for loader in loaders(cfg) for step in steps_of(loader.dataset)):
+        raise UserError(
+            f'CopyPaste pastes objects by their masks, and {_say(reason)}: annotate masks, or leave it out'
+        )
     if learns is Learns.HEAD:
         cfg[BOXES_ONLY] = reason
         cfg.model.roi_head.update(dict.fromkeys(MASK_PARTS))

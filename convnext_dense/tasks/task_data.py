@@ -39,6 +39,7 @@ class TaskData(ABC):
         count_column: column for the examples per class in tables; None if each image is one example.
         sheet_images: default number of images on a contact sheet.
         takes_squares: True if images enter its networks as squares.
+        balance: strength of ``--balance`` alone; see :mod:`convnext_dense.data.balance`.
         normalization_keys: keys of the parts of its configs that have ``mean`` and ``std``.
         data_options: names of the options in :data:`.records.TASK_OPTIONS` that its data sets take.
     """
@@ -49,6 +50,7 @@ class TaskData(ABC):
     count_column: ClassVar[CountColumn | None] = None
     sheet_images: ClassVar[int] = 12
     takes_squares: ClassVar[bool] = False
+    balance: ClassVar[float] = 0.5
     normalization_keys: ClassVar[tuple[str, ...]] = ()
     data_options: ClassVar[tuple[str, ...]] = ()
 
@@ -119,6 +121,16 @@ class TaskData(ABC):
             UserError: if its model learns from masks alone.
         """
         return False
+
+    def set_copy_paste(self, cfg: Config, prob: float) -> None:
+        """Have a config's training paste objects of other images; see :func:`.copy_paste.set_copy_paste`.
+
+        Raises:
+            UserError: if the task has no objects with masks, or the config can't.
+        """
+        raise UserError(
+            f'--copy-paste {prob:g} is for detection with masks: leave it out, since the config is for {self.name}'
+        )
 
     def describe_masks(self, cfg: Config) -> str:
         """Describe why masks are left out of a config, in a line; empty if none are."""

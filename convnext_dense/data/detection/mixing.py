@@ -1,4 +1,4 @@
-"""Mosaic and mixup of images with masks, inside a data set that draws the other images, such as ``MixedImages``.
+"""Mosaic, mixup and copy-paste of images, inside a data set that draws the other images, such as ``MixedImages``.
 
 mmdet's transforms for such a data set leave masks out, and those that have them take the other images from a cache
 that each loader worker fills, whose content a resumed run would not have.
@@ -21,6 +21,8 @@ from ..band_transforms import in_threes, join_threes
 
 with light_imports():
     from mmdet.datasets.transforms import CachedMixUp, CachedMosaic
+    from mmdet.datasets.transforms import CopyPaste as MmdetCopyPaste
+    from mmdet.structures.mask import BitmapMasks
 
 
 @TRANSFORMS.register_module()
@@ -177,6 +179,107 @@ class MixUp(CachedMixUp):
     def _canvas(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         pad = np.asarray(self.pad_val, dtype)
         return np.broadcast_to(pad if len(shape) == 3 else pad.reshape(-1)[0], shape).copy()
+
+
+@TRANSFORMS.register_module()
+class CopyPaste(MmdetCopyPaste):
+    """Objects of another image of the data set, pasted by their masks: simple copy-paste (arXiv 2012.07177).
+
+    As mmdet's ``CopyPaste``: any number of the other image's objects, chosen at random, at the places that they have
+    there. What they cover is cut out of the masks of the image's own objects. One that lost something stays if no side
+    of its box moved by more than ``bbox_occluded_thr`` or more than ``mask_occluded_thr`` pixels of it are left; its
+    box is that of what is left.
+
+    Unlike there, crowds and ignore regions are never pasted, and stay as long as a pixel of them is left; what is
+    hidden as a whole never stays, and what is not touched keeps its annotated box; the other image may have another
+    size, and is cut or filled up to that of the image, from the upper left corner; the image keeps its type.
+
+    Args:
+        max_num_pasted: maximum number of pasted objects.
+        bbox_occluded_thr, mask_occluded_thr: see above, in pixels and in pixels of area.
+        prob: probability that anything is pasted, in [0, 1].
+
+    Raises:
+        UserError: for a ``prob`` out of range, an image without masks, or one with a label map.
+    """
+
+    def __init__(
+        self,
+        max_num_pasted: int = 100,
+        bbox_occluded_thr: int = 10,
+        mask_occluded_thr: int = 300,
+        prob: float = 1.0,
+    ) -> None:
+        if not 0 <= prob <= 1:
+            raise UserError(f'convnext_dense.CopyPaste: prob {prob} is not in [0, 1]')
+        super().__init__(max_num_pasted, bbox_occluded_thr, mask_occluded_thr)
+        self.prob = prob
+
+    def get_indexes(self, dataset: Any) -> list[int]:
+        """Draw whether to paste, and an image of the data set; an empty list to paste nothing."""
+        return [random.randrange(len(dataset))] if random.random() < self.prob else []
+
+    def transform(self, results: dict) -> dict:
+        """Paste objects of the image in ``mix_results``, if there is one."""
+        if not results['mix_results']:
+            return results
+        (other,) = results['mix_results']
+        for one in (results, other):
+            if one.get('gt_masks') is None:
+                raise UserError(
+                    f'convnext_dense.CopyPaste pastes objects by their masks, and {one.get("img_path", "an image")} '
+                    'has none: load them with with_mask=True, or leave it out where boxes alone are learned'
+                )
+            if 'gt_seg_map' in one:
+                raise UserError('convnext_dense.CopyPaste changes no label map: it is for objects alone')
+        shape = results['img'].shape[:2]
+        masks = self._fitted(_bitmaps(other), shape)
+        able = np.flatnonzero(masks.any(axis=(1, 2)) & ~other['gt_ignore_flags'])
+        count = np.random.randint(0, min(len(able), self.max_num_pasted) + 1)
+        chosen = np.random.choice(able, size=count, replace=False)
+        return self._paste(results, other, masks[chosen], chosen) if count else results
+
+    def _paste(self, results: dict, other: dict, masks: np.ndarray, chosen: np.ndarray) -> dict:
+        """Paste the chosen objects, of which the masks (N, H, W) have the size of the image."""
+        shape, own = results['img'].shape[:2], _bitmaps(results)
+        covered = masks.any(axis=0)
+        left = np.where(covered, 0, own).astype(np.uint8)
+        boxes = results['gt_bboxes']
+        touched = (own.astype(bool) & covered).any(axis=(1, 2))
+        of_left = BitmapMasks(left, *shape).get_bboxes(type(boxes))
+        area = left.sum(axis=(1, 2))
+        moved = (of_left.tensor - boxes.tensor).abs().amax(dim=-1).numpy()
+        visible = (moved <= self.bbox_occluded_thr) | (area > self.mask_occluded_thr) | results['gt_ignore_flags']
+        kept = ~touched | (visible & (area > 0))
+        boxes = boxes.clone()
+        boxes.tensor[touched] = of_left.tensor[touched]
+        pasted = other['gt_bboxes'][chosen]
+        if other['img'].shape[:2] != shape:
+            pasted = BitmapMasks(masks, *shape).get_bboxes(type(boxes))
+        area_of = covered.reshape(*shape, *[1] * (results['img'].ndim - 2))
+        results['img'] = np.where(area_of, self._fitted(other['img'], shape, 0), results['img'])
+        results['gt_bboxes'] = boxes.cat([boxes[kept], pasted])
+        results['gt_masks'] = BitmapMasks(np.concatenate([left[kept], masks]), *shape)
+        for key in ('gt_bboxes_labels', 'gt_ignore_flags'):
+            results[key] = np.concatenate([results[key][kept], other[key][chosen]])
+        return results
+
+    @staticmethod
+    def _fitted(array: np.ndarray, shape: tuple[int, int], axis: int = 1) -> np.ndarray:
+        """Cut an array to a height and width, or fill it up with zeros; they are its axes from ``axis`` on."""
+        if array.shape[axis : axis + 2] == shape:
+            return array
+        inside = tuple(slice(0, min(pair)) for pair in zip(array.shape[axis : axis + 2], shape, strict=True))
+        place = (slice(None),) * axis + inside
+        fitted = np.zeros((*array.shape[:axis], *shape, *array.shape[axis + 2 :]), array.dtype)
+        fitted[place] = array[place]
+        return fitted
+
+
+def _bitmaps(results: dict) -> np.ndarray:
+    """Return the masks of the objects, uint8 (N, H, W)."""
+    masks: np.ndarray = results['gt_masks'].to_ndarray()
+    return masks.reshape(-1, *results['img'].shape[:2])
 
 
 def _mix(transform: Any, run: Any, results: dict) -> dict:
