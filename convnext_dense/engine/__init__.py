@@ -15,6 +15,7 @@ from .hooks.log import LogProcessor, RuntimeInfo
 from .hooks.param_scheduler import ParamScheduler
 from .hooks.progress import ProgressBar
 from .hooks.run_length import RunLength
+from .lr_range import LrRangeLoop
 from .runner import COMMANDS, Runner
 from .train_loop import TrainLoop
 
@@ -29,6 +30,7 @@ __all__ = [
     'FirstStep',
     'KeepSplit',
     'LogProcessor',
+    'LrRangeLoop',
     'ParamScheduler',
     'ProgressBar',
     'RunLength',
