@@ -13,6 +13,7 @@ from .hooks.first_step import FirstStep
 from .hooks.keep_split import KeepSplit
 from .hooks.log import LogProcessor, RuntimeInfo
 from .hooks.param_scheduler import ParamScheduler
+from .hooks.patience import Patience
 from .hooks.progress import ProgressBar
 from .hooks.run_length import RunLength
 from .lr_range import LrRangeLoop
@@ -32,6 +33,7 @@ __all__ = [
     'LogProcessor',
     'LrRangeLoop',
     'ParamScheduler',
+    'Patience',
     'ProgressBar',
     'RunLength',
     'Runner',

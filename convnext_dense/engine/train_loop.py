@@ -99,6 +99,8 @@ class TrainLoop(EpochBasedTrainLoop):
         validated: True if the validation that is due after the last step is finished.
         request: the signal that this process received, if any.
         stop_training: set to True by a hook to end the run.
+        stopped_by: name of that hook, if it tells.
+        stop_reason: why, in words.
     """
 
     def __init__(
@@ -145,12 +147,20 @@ class TrainLoop(EpochBasedTrainLoop):
         self.last_step = StepRecord(taken=True, paths=[], skipped_images=[])
         self.validated = True
         self.request = StopRequest()
+        self.stopped_by = ''
+        self.stop_reason = 'a hook has set stop_training'
 
     def resume_after(self, epoch: int, step: int, sampler_seed: int | None) -> None:
         """Set the completed epochs and steps, and the sampler's seed, None for its own."""
         internals.set_progress(self, epoch, step)
         if sampler_seed is not None:
             self.sampler.use_seed(sampler_seed)
+
+    @property
+    def progress(self) -> str:
+        """The steps that are done of those of the whole run, in words, and in a run by epochs those."""
+        steps = f'step {self.iter} of {self.max_iters}'
+        return steps if self.counts_steps else f'epoch {self.epoch} of {self.max_epochs} ({steps})'
 
     def run(self) -> torch.nn.Module:
         batches = self.plan.accumulation
@@ -170,9 +180,7 @@ class TrainLoop(EpochBasedTrainLoop):
                     barrier()  # wait for the main process to save: the launcher ends all processes when one exits
                 raise
         if self.iter < self.max_iters:
-            self.runner.logger.info(
-                f'training ends early, after step {self.iter} of {self.max_iters}: a hook has set stop_training'
-            )
+            self.runner.logger.info(f'training ends early, after {self.progress}: {self.stop_reason}')
         self.runner.call_hook('after_train')
         return self.runner.model
 

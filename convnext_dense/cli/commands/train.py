@@ -19,12 +19,14 @@ from ...adaptation.own_run import find_own_run, timm_weights_for
 from ...checkpoints import files as checkpoints
 from ...checkpoints.disk import explain_full_disk
 from ...checkpoints.origins import initial_checkpoints
+from ...config.balance import keep_balance, set_balance
 from ...config.batch import check_batch_once, find_batch, keep_batch_of_run, set_batch
 from ...config.find import find_work_dir
-from ...config.freezing import check_backbone_frozen, freeze_backbone
+from ...config.freezing import check_frozen, freeze
 from ...config.kept_lr import LR, describe_kept_lr
 from ...config.length import planned_length, set_length
 from ...config.machine import fit_to_machine
+from ...config.patience import keep_patience, set_patience
 from ...config.precision import set_amp
 from ...config.preprocessing import NOTHING, Chosen, follow_run, follow_weights, told_by_file, told_by_run
 from ...config.read import read_config
@@ -46,7 +48,7 @@ from ..arguments import check_checkpoint, command_line, image_arguments, normali
 from ..band_arguments import band_arguments
 from ..commercial import check_commercial
 from ..out_of_memory import explained_memory
-from ..parsers.train import AUTO, NEWEST, TRACKERS, processes_of
+from ..parsers.train import AUTO, BY_TASK, NEWEST, TRACKERS, processes_of
 from ..tile_arguments import tile_options
 from .check_data import check_and_print
 
@@ -81,7 +83,11 @@ def prepare(args: argparse.Namespace) -> Prepared:
     said = [describe_without(args.without)] if args.without else []
     set_amp(cfg, args.amp)
     if args.freeze is not None:
-        freeze_backbone(cfg, args.cfg_options)
+        freeze(cfg, args.freeze, args.cfg_options or ())
+    if args.balance is not None:
+        set_balance(cfg, None if args.balance == BY_TASK else args.balance, args.cfg_options or ())
+    if args.patience is not None:
+        said.append(set_patience(cfg, args.patience, args.cfg_options or {}) or '')
     cfg.work_dir = _work_dir(args, cfg)
     resumed = cfg.work_dir if args.resume in (None, NEWEST, AUTO) else args.resume
     if args.resume is not None and setting_of_run(resumed, 'boxes_only'):
@@ -129,6 +135,9 @@ def prepare(args: argparse.Namespace) -> Prepared:
     if (resumes or named) and any(one.get('subset') and not one.subset.get('file') for one in own_datasets(cfg)):
         where = continued or f'the folder of {args.resume}'
         said.append(f'there is no {SPLIT_FILE} in {where}: the images are split anew, which must give the same parts')
+    if continued is not None:
+        said.append((args.patience is None and keep_patience(cfg, continued)) or '')
+        said.append((args.balance is None and keep_balance(cfg, continued)) or '')
     moved = check_resumed(cfg, continued) if continued is not None else None
     if recipe is not None:
         said.append(keep_settings(cfg, recipe, _given(args)))
@@ -178,7 +187,7 @@ def run(args: argparse.Namespace) -> None:
     memory = explained_memory(args, args.flags, cfg, partial(_describe_going_on, args, cfg))
     with propagate_failures(), memory, with_batch(args, cfg, continued, said), Runner.from_cfg(cfg) as runner:
         if args.freeze is not None:
-            check_backbone_frozen(runner.bare_model, cfg)
+            check_frozen(runner.bare_model, cfg, args.freeze)
         check_first_step(runner.bare_model, cfg, task)
         warn_of_load(runner, args.load_meter.read())
         runner.register_hook(DataCheck(task.training_side(cfg), task.takes_squares, task.seen(cfg)))
