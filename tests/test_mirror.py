@@ -22,6 +22,7 @@ TESTED_ELSEWHERE = {
     'cli/parsers/demo.py': 'cli/commands/test_demo.py',
     'cli/parsers/diagnose.py': 'cli/commands/test_diagnose.py',
     'cli/parsers/export_onnx.py': 'cli/commands/test_export_onnx.py',
+    'cli/parsers/find_lr.py': 'cli/commands/test_find_lr.py',
     'cli/parsers/flops.py': 'cli/commands/test_flops.py',
     'cli/parsers/list.py': 'cli/commands/test_list.py',
     'cli/parsers/param_groups.py': 'cli/commands/test_param_groups.py',
