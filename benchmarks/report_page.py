@@ -2,10 +2,10 @@
 
     python benchmarks/report_page.py [--images 2000] [--rounds 5]
 
-Makes a detector's diagnosis of drawn images of 480 x 360 pixels with 20 predicted and 10 annotated objects each, writes
-the page with all images in it, and opens it in a new window each time. Prints the file's size, the seconds to write it,
-and the median seconds from opening to a page that answers, to the first thumbnail of its browser, and from a filter to its
-result.
+Makes a detector's diagnosis of drawn images of 480 x 360 pixels with 20 predicted and 10 annotated objects each,
+writes the page with all images in it, and opens it in a new window each time. Prints the file's size, the seconds to
+write it, and the median seconds from opening to a page that answers, to the first thumbnail of its browser, and from a
+filter to its result.
 """
 
 from __future__ import annotations

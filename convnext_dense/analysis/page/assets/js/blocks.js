@@ -2,13 +2,25 @@
 
 /** Draw a section's blocks. `context` has classOf, imageOf, and gallery(block). */
 function blocks(list, context) {
-  return list.map((one) => {
+  const drawn = list.map((one) => {
     try {
       return blockOf(one, context);
     } catch (error) {
       return h('p', { class: 'notice' }, `This part cannot be shown (${error.message}).`);
     }
   });
+  return sideBySide(list, drawn);
+}
+
+/** Put charts that follow each other side by side. */
+function sideBySide(list, drawn) {
+  const parts = [];
+  drawn.forEach((element, i) => {
+    const isChart = list[i].kind === 'chart';
+    if (isChart && i > 0 && list[i - 1].kind === 'chart') parts[parts.length - 1].append(element);
+    else parts.push(isChart ? h('div', { class: 'grid-charts' }, element) : element);
+  });
+  return parts;
 }
 
 function blockOf(one, context) {

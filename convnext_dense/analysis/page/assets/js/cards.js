@@ -1,7 +1,11 @@
 // Main numbers as cards, with their intervals.
 
+const LARGE_CARDS = 4; // of more main numbers, the others are smaller
+
 function cards(headlines) {
-  return h('dl', { class: 'cards' }, headlines.map(card));
+  if (headlines.length <= LARGE_CARDS + 1) return h('dl', { class: 'cards' }, headlines.map(card));
+  return h('div', {}, h('dl', { class: 'cards' }, headlines.slice(0, LARGE_CARDS).map(card)),
+    h('dl', { class: 'cards compact' }, headlines.slice(LARGE_CARDS).map(card)));
 }
 
 function card(headline) {

@@ -18,6 +18,15 @@ function number(value) {
   return size >= 1 ? value.toFixed(2) : String(Number(value.toPrecision(3)));
 }
 
+/** A function that writes numbers of these sizes, none of them 0, with the same digits where that tells them apart. */
+function evenNumbers(sizes) {
+  const [low, high] = [Math.min(...sizes), Math.max(...sizes)];
+  if (sizes.length === 0 || high >= 10000 || (high < 1 && low < 0.01)) return number;
+  if (sizes.every(Number.isInteger)) return whole;
+  const digits = high >= 100 ? 1 : high >= 1 ? 2 : 3;
+  return (value) => value.toFixed(digits);
+}
+
 /** A number on an axis: short. */
 function tick(value) {
   if (value === null || value === undefined) return '';

@@ -36,18 +36,28 @@ function drawThumbnail(stage, run, diagnosis, number, settings) {
   }
   const image = stage.querySelector('img') || h('img', { src: details.src, alt: fileName(record.path), decoding: 'async' });
   const parts = [image];
-  if (details.truth || details.predicted) parts.push(overlay(shownObjects(details, settings, diagnosis), record.width, record.height));
-  if ((details.truth_map || details.predicted_map) && settings.show !== 'image') {
+  const hasMaps = Boolean(details.truth_map || details.predicted_map);
+  const shown = shownObjects(details, settings, diagnosis);
+  const objects = hasMaps ? objectsOfPanel(shown, settings.show) : shown;
+  const svg = details.truth || details.predicted ? overlay(objects, record.width, record.height) : null;
+  if (hasMaps && settings.show !== 'image') {
     readMaps(details, diagnosis).then((maps) => {
       if (!maps) return;
       const chosen = settings.class === '' ? -1 : diagnosis.classes.indexOf(settings.class);
       stage.querySelector('canvas')?.remove();
-      stage.append(paintMap(maps, settings.show, diagnosis.colors, settings.opacity, chosen));
+      stage.querySelector('img').after(paintMap(maps, settings.show, diagnosis.colors, settings.opacity, chosen));
     });
     const before = stage.querySelector('canvas');
     if (before) parts.push(before);
   }
-  replace(stage, parts);
+  replace(stage, parts, svg);
+}
+
+/** What a kind of error is called. */
+function findingName(finding) {
+  return {
+    class: 'wrong class', location: 'inexact location', both: 'wrong class and location', background: 'on background',
+  }[finding] || finding;
 }
 
 /** What stands below an image: its classes in classification, else its file. */
@@ -63,7 +73,7 @@ function captionOf(record, diagnosis) {
 
 function findingWords(record, diagnosis) {
   const value = record.value === null || record.value === undefined ? null : `${shortValueName(diagnosis.task)} ${percent(record.value)}%`;
-  const findings = record.findings.length ? h('span', { class: 'error' }, record.findings.join(', ')) : record.tested ? 'no errors' : null;
+  const findings = record.findings.length ? h('span', { class: 'error' }, record.findings.map(findingName).join(', ')) : record.tested ? 'no errors' : null;
   return [value, value && findings ? ' · ' : null, findings];
 }
 
