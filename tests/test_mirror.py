@@ -55,6 +55,7 @@ TESTED_ELSEWHERE = {
     'data/formats/building.py': 'data/formats/test_labelme.py',
     'data/formats/supervisely_shapes.py': 'data/formats/test_supervisely.py',
     'data/layouts.py': 'data/formats/test_coco_find.py',
+    'engine/kept_maps.py': 'engine/test_tiled_evaluation.py',
     'engine/evaluation_loops.py': 'e2e/test_classifier.py',
     'models/network_input.py': 'models/tiled/test_model.py',
     'models/tiled/convert.py': 'models/tiled/test_model.py',
@@ -82,6 +83,8 @@ TESTED_ELSEWHERE = {
 }
 # Test files of no single module, each with their subject.
 OF_NO_MODULE = {
+    'analysis/page/test_in_browser.py': 'the scripts of analysis/page/assets, in Chromium',
+    'analysis/page/test_images_in_browser.py': 'the browser of predictions and its viewer, in Chromium',
     'compat/test_only_here.py': 'the rule that only compat/ changes other libraries',
     'checkpoints/test_resume_schedulers.py': 'schedulers in checkpoints/resume.py',
     'cli/commands/test_demo_annotations.py': 'the --format of cli/commands/demo.py',

@@ -133,6 +133,9 @@ class Task(TaskData):
         """
         raise self._unsupported('has no diagnosis')
 
+    def keep_for_diagnosis(self, cfg: Config) -> None:
+        """Change a config so that predictions of its model have what a diagnosis takes beyond results."""
+
     def shown_maps(self, output: Any, metainfo: Mapping[str, Any]) -> LabelMaps | None:
         """Return label maps of a model's output, as a page shows them; None for a task without, or if it has none.
 

@@ -49,6 +49,7 @@ class ClassificationTask(Task):
     exports = ('logits', 'probabilities', 'features')
     has_techniques = True
     takes_squares = True
+    balance = 1.0
     normalization_keys = tuple(f'{key}.dataset.transform' for key in LOADERS)
     data_options = ('label_column',)
     small_lr_factors = (4.0, 4.0)
