@@ -14,7 +14,6 @@ from .matching import Matches
 RECALLS = np.linspace(0, 1, 101)
 """Recalls at which precision is averaged (``Params.recThrs`` in pycocotools)."""
 NEXT_RECALLS = np.append(RECALLS[1:], [np.inf, np.inf])
-NEXT_RECALLS = np.append(RECALLS[1:], [np.inf, np.inf])
 SINGLE_THRESHOLDS = {'AP50': 0.5, 'AP75': 0.75}
 """IoU thresholds whose AP COCO states beside that of all."""
 
@@ -153,22 +152,6 @@ def average_precision_measure(
         return 100 * np.hstack([np.stack(means, axis=1), of_class])
 
     return Measure(quantities, len(matches.objects), compute)
-
-
-def group_precision_measure(groups: Mapping[str, Matches], prefix: str) -> Measure:
-    """Return the AP of groups of objects for intervals, in percent, such as ``box_APs`` for the group ``'s'``.
-
-    Args:
-        groups: matches of each group in the same images, by the ending of the number's name; at least one.
-        prefix: ``'box'`` or ``'mask'``.
-    """
-    parts = [AveragePrecision(matches) for matches in groups.values()]
-
-    def compute(counts: np.ndarray) -> np.ndarray:
-        return 100 * np.stack([mean_of_defined(part.resampled(counts).mean(axis=1)) for part in parts], axis=1)
-
-    images = len(parts[0].matches.objects)
-    return Measure([Quantity(f'{prefix}_AP{name}') for name in groups], images, compute)
 
 
 def group_precision_measure(groups: Mapping[str, Matches], prefix: str) -> Measure:
