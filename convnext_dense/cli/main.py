@@ -30,6 +30,8 @@ VERBS = {
     'test': 'test a checkpoint',
     'diagnose': 'find out why a model is as good as it is, and which labels are probably wrong',
     'probe': 'measure how good frozen weights are for your classes, without training a network',
+    'tune': 'search for settings: learning rate, layer decay, drop path, augmentation',
+    'find-lr': 'find a learning rate by training with one that grows',
     'demo': 'draw predictions on images and videos',
     'list': 'list the configs, with their models and published results',
     'adapt': 'write a config for a head of mmdet or mmseg on a ConvNeXt, and list those configs',
