@@ -57,10 +57,9 @@ class Pipeline:
         stay_offline()
         if find_spec('albumentations') is None:
             raise UserError(f'{NAME} needs the package albumentations: {INSTALL}')
-        albumentations = import_module('albumentations')
+        albumentations = _library()
         if not hasattr(albumentations.Compose, 'set_random_state'):
             raise UserError(f'{NAME}: albumentations {albumentations.__version__} can not be seeded: {INSTALL}')
-        self.library: Any = albumentations
         self.steps = [self._build(one) for one in transforms]
         params = None if boxes is None else albumentations.BboxParams(**boxes)
         with warnings.catch_warnings():
@@ -87,12 +86,12 @@ class Pipeline:
         """Build a transform from its config."""
         if not isinstance(config, Mapping) or not isinstance(config.get('type'), str):
             raise UserError(f"{NAME}: {config!r} is not dict(type='NAME', ...)")
-        settings = {key: value for key, value in config.items() if key != 'type'}
+        settings, library = {key: value for key, value in config.items() if key != 'type'}, _library()
         kind = config['type']
-        found = getattr(self.library, kind, None)
-        known = (self.library.BasicTransform, self.library.BaseCompose)
+        found = getattr(library, kind, None)
+        known = (library.BasicTransform, library.BaseCompose)
         if not (isinstance(found, type) and issubclass(found, known)):
-            names = [n for n in dir(self.library) if isinstance(getattr(self.library, n), type)]
+            names = [name for name in dir(library) if isinstance(getattr(library, name), type)]
             near = difflib.get_close_matches(kind, names, n=1)
             raise UserError(f'{NAME}: albumentations has no {kind}' + (f'; did you mean {near[0]}?' if near else ''))
         if kind in DONE_ELSEWHERE:
@@ -115,9 +114,9 @@ class Pipeline:
     def _check_takes_stored_values(self, steps: Sequence[Any], image: np.ndarray) -> None:
         """Raise a UserError for transforms of colors, which take 8 bits, or floats from 0 to 1."""
         for step in steps:
-            if isinstance(step, self.library.BaseCompose):
+            if isinstance(step, _library().BaseCompose):
                 self._check_takes_stored_values(step.transforms, image)
-            elif isinstance(step, self.library.ImageOnlyTransform):
+            elif isinstance(step, _library().ImageOnlyTransform):
                 raise UserError(
                     f'{NAME}: {type(step).__name__} changes levels of 8 bits, and images are {image.dtype}, '
                     f'{image.shape[-1] if image.ndim == 3 else 1} bands as stored: leave it out; flips, crops, '
@@ -202,6 +201,11 @@ class Albumentations(BaseTransform):
         for key in ('gt_bboxes_labels', 'gt_ignore_flags'):
             if key in results:
                 results[key] = results[key][places]
+
+
+def _library() -> Any:
+    """Return the library, which takes seconds to import, and is none of a pipeline's attributes: those are copied."""
+    return import_module('albumentations')
 
 
 def _in_one_line(error: Exception) -> str:

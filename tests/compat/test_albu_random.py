@@ -1,5 +1,7 @@
 """mmdet's and mmseg's ``Albu`` as data sets here seed it, and as it is."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 
@@ -18,7 +20,7 @@ def made(step, seed):
 
 
 def albu_of(library):
-    return getattr(__import__(f'{library}.datasets.transforms', fromlist=['Albu']), 'Albu')
+    return import_module(f'{library}.datasets.transforms').Albu
 
 
 @pytest.mark.parametrize('library', ['mmdet', 'mmseg'])

@@ -124,7 +124,9 @@ def test_stored_values_of_any_bands_are_moved_and_not_colored():
     moved = Albumentations([RIGHT])(dict(stored))  # neither clipped nor rounded
     np.testing.assert_allclose(moved['img'][:, 10:], stored['img'][:, :-10], rtol=1e-6)
     colors = dict(type='OneOf', transforms=[dict(type='RandomBrightnessContrast')])
-    with pytest.raises(UserError, match='RandomBrightnessContrast changes levels of 8 bits, and images are float32, 6'):
+    with pytest.raises(
+        UserError, match='RandomBrightnessContrast changes levels of 8 bits, and images are float32, 6'
+    ):
         Albumentations([FLIP, colors])(dict(stored))
 
 

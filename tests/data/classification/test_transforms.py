@@ -97,7 +97,7 @@ def test_a_transform_is_described(arguments, wanted):
 def test_albumentations_come_before_the_normalization_and_are_seeded():
     """Whatever else is drawn, a black image stays one in timm's part, and becomes a white one here."""
     white = [dict(type='InvertImg', p=1.0)]
-    for options in (dict(), dict(auto_augment='rand-m5', re_prob=0.5), dict(color_jitter=None)):
+    for options in ({}, dict(auto_augment='rand-m5', re_prob=0.5), dict(color_jitter=None)):
         made = train_transform(32, white, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), **options)
         kinds = [type(part).__name__ for part in made.transforms]
         assert kinds.index('AlbumentationsOfImage') == kinds.index('ToNormalized') - 1
