@@ -19,7 +19,7 @@ from ..diagnosis.diagnosed_image import DiagnosedImage, LabelMaps
 from ..diagnosis.findings.base import Findings, ObjectFindings
 from ..diagnosis.outlines import mask_outline
 from ..diagnosis.records import NO_LABEL, ClassifiedImage, DetectedImage
-from ..engine.tiled_evaluation import MOST_DRAWN
+from ..engine.kept_maps import MOST_DRAWN
 from ..errors import UserError
 from ..io.coco_format import IGNORE_REGION, Polygons, RunLengths
 from ..io.files import write_errors

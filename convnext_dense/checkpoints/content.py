@@ -30,6 +30,8 @@ class RunFacts(TypedDict):
     """What label 0 of the masks means, ``'ignore'`` or ``'class'``; None without masks."""
     class_choice: str | None
     """The flags that choose classes of the data; None for all."""
+    balance: str | None
+    """The flags by which classes are balanced; None for every sample once in an epoch."""
     frozen: list[str]
     """The largest parts of the model that are frozen."""
     split: str | None

@@ -3,9 +3,9 @@
 Each file's entry has ``sha256``, ``size`` in bytes, and the ``epoch`` and optimizer ``step`` after which it was
 written. When that step's validation is finished, its ``metrics`` are added, and ``best_score``, the best score so far
 or null, of ``best_metric``.
-``stopped_early`` is true if a hook ended the run after that step. An entry is written before its file is renamed into
-place, and keeps the entry of the replaced file as ``before``, so that the manifest always matches the file, even if
-the process is killed in between.
+``stopped_early`` is true if a hook ended the run after that step, and ``stopped_by`` says which, if it told. An entry
+is written before its file is renamed into place, and keeps the entry of the replaced file as ``before``, so that the
+manifest always matches the file, even if the process is killed in between.
 """
 
 from __future__ import annotations
@@ -84,9 +84,9 @@ def note_validated(
     _update(work_dir, step, best_score=best_score, best_metric=best_metric, metrics=metrics)
 
 
-def note_stopped_early(work_dir: str | Path, step: int) -> None:
-    """Record that a hook ended the run after this step, so that resuming it does nothing."""
-    _update(work_dir, step, stopped_early=True)
+def note_stopped_early(work_dir: str | Path, step: int, by: str = '') -> None:
+    """Record that a hook ended the run after this step, so that resuming it does nothing, and the hook's name."""
+    _update(work_dir, step, stopped_early=True, stopped_by=by)
 
 
 def _update(work_dir: str | Path, step: int, **values: Any) -> None:

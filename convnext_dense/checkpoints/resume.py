@@ -40,6 +40,7 @@ UNCHANGED = {
     'images': _Condition('{} training images', 'resume with the same {}'),
     'label_zero': _Condition('label 0 of the masks as {}', 'resume with --label-zero {}'),
     'class_choice': _Condition('{}', 'resume with {}', none='all classes of the data'),
+    'balance': _Condition('{}', 'resume with {}', none='no balance of classes'),
     'frozen': _Condition('{} frozen', 'resume with its own --freeze and model.backbone.frozen_stages', none='no part'),
 }
 _LIMITS = ('begin', 'end', 'total_iters')
@@ -66,6 +67,7 @@ def run_facts(runner: Any) -> RunFacts:
         'split': split_flags(loop.dataloader.dataset),
         'split_names': _split_names(loop.dataloader.dataset),
         'class_choice': _class_choice(metainfo),
+        'balance': None if (balance := getattr(loop.sampler, 'balance', None)) is None else balance.flags,
         'frozen': frozen_parts(runner.bare_model),
     }
 

@@ -22,6 +22,7 @@ from ..errors import Stopped, UntrustedConfig, UserError
 from ..version import __version__
 from .arguments import parse_options, program
 from .openmp import limit_spinning
+from .out_of_memory import explained_memory
 from .parser import Parser
 
 VERBS = {
@@ -29,6 +30,8 @@ VERBS = {
     'test': 'test a checkpoint',
     'diagnose': 'find out why a model is as good as it is, and which labels are probably wrong',
     'probe': 'measure how good frozen weights are for your classes, without training a network',
+    'tune': 'search for settings: learning rate, layer decay, drop path, augmentation',
+    'find-lr': 'find a learning rate by training with one that grows',
     'demo': 'draw predictions on images and videos',
     'list': 'list the configs, with their models and published results',
     'adapt': 'write a config for a head of mmdet or mmseg on a ConvNeXt, and list those configs',
@@ -172,7 +175,7 @@ def _run(verb: str, argv: list[str]) -> int:
     verb = find_verb(verb)
     parser = build_parser(verb, program(verb, script=sys.argv[0].endswith('.py')))
     args = parser.parse_args(argv)
-    args.prog = parser.prog
+    args.prog, args.flags = parser.prog, parser.flags
     args.command_line = shlex.join([*parser.prog.split(), *argv])
     check = getattr(_module('parsers', verb), 'check', None)
     if check is not None:
@@ -183,7 +186,8 @@ def _run(verb: str, argv: list[str]) -> int:
     if hasattr(args, 'cfg_options'):
         args.cfg_options = parse_options(args.cfg_options)
     try:
-        return _module('commands', verb).run(args) or 0
+        with explained_memory(args, args.flags):
+            return _module('commands', verb).run(args) or 0
     except UntrustedConfig as error:
         if not getattr(args, 'saved', False):
             raise

@@ -77,6 +77,11 @@ class Parser(argparse.ArgumentParser):
         return parsed
 
     @property
+    def flags(self) -> frozenset[str]:
+        """The flags that it takes, with their dashes."""
+        return frozenset(self._option_string_actions)
+
+    @property
     def _passes_arguments_on(self) -> bool:
         """True if everything after the first positional argument is for another program."""
         return any(action.nargs == argparse.REMAINDER for action in self._actions)

@@ -58,19 +58,16 @@ class PreparedTest:
         checkpoint = checkpoints.find(args.checkpoint)
         content = read_checkpoint(checkpoint, args.trust_pickle)
         self._tiles = tiles = tile_options(args)
-        self.cfg = cfg = read_config(
-            args.config,
-            args.cfg_options,
-            args.data,
-            saved=args.saved,
-            reads='test',
-            classes=_trained_classes(content),
-            boxes_only=learned_masks(content) is False,
+        self._settings = {
+            'saved': args.saved,
+            'classes': _trained_classes(content),
+            'boxes_only': learned_masks(content) is False,
             **reading_arguments(args),
             **image_arguments(args),
-            bands=band_arguments(args)['bands']._replace(trained=trained_bands(content)),
-            tiles=tiles,
-        )
+            'bands': band_arguments(args)['bands']._replace(trained=trained_bands(content)),
+            'tiles': tiles,
+        }
+        self.cfg = cfg = read_config(args.config, args.cfg_options, args.data, reads='test', **self._settings)
         self.task = task_of(cfg)
         self.run = find_work_dir(args.checkpoint)
         if self.run is not None:
@@ -103,6 +100,22 @@ class PreparedTest:
         for dataset in innermost_datasets(self.cfg.test_dataloader.dataset):
             if takes(dataset, 'needs_annotations'):
                 dataset.needs_annotations = False
+
+    def keep_for_diagnosis(self) -> None:
+        """Have the model keep what a diagnosis takes beyond results."""
+        self.task.keep_for_diagnosis(self.cfg)
+
+    def training_config(self) -> Config:
+        """Read the config again, with the training data that belong to the tested ones.
+
+        Raises:
+            UserError: if there are none.
+        """
+        args = self._args
+        cfg = read_config(args.config, args.cfg_options, args.data, reads='train', **self._settings)
+        if self.run is not None:
+            keep_split(cfg, self.run)
+        return cfg
 
     @contextmanager
     def runner(self) -> Iterator[Runner]:

@@ -1,4 +1,4 @@
-"""``--freeze backbone``: the setting of a config's backbone by which all of it is frozen."""
+"""``--freeze stem|N|backbone``: the setting of a config's backbone by which its first parts, or all, are frozen."""
 
 from __future__ import annotations
 
@@ -16,23 +16,28 @@ from ..registry import MODELS
 
 SETTING = 'model.backbone.frozen_stages'
 STAGES = 4  # of a backbone that does not say how many it has
+STEM, BACKBONE = 'stem', 'backbone'
 
 
-def freeze_backbone(cfg: Config, options: Collection[str] = ()) -> None:
-    """Have a config's backbone freeze all its stages.
+def freeze(cfg: Config, part: str, options: Collection[str] = ()) -> None:
+    """Have a config's backbone freeze its stem, its first stages, or all of it.
 
     Args:
         cfg: the config, which is changed.
+        part: ``'stem'``; a number N for the stem and the first N stages, with the downsample layers before them; or
+            ``'backbone'`` for everything but the norms of its outputs.
         options: keys that the command line sets.
 
     Raises:
-        UserError: if the model has no backbone or one that can't be frozen, or an option sets the same.
+        UserError: if the model has no backbone, or one that can't be frozen or has fewer stages; if an option sets the
+            same.
     """
+    flag = f'--freeze {part}'
     if SETTING in options:
-        raise UserError(f'--freeze backbone and --cfg-options {SETTING}=... both say what is frozen: leave out one')
+        raise UserError(f'{flag} and --cfg-options {SETTING}=... both say what is frozen: leave out one')
     backbone = cfg.model.get('backbone')
     if not isinstance(backbone, MutableMapping):
-        raise UserError(f'--freeze backbone: {cfg.model.type} has no backbone')
+        raise UserError(f'{flag}: {cfg.model.type} has no backbone')
     with (
         DefaultScope.overwrite_default_scope(cfg.get('default_scope')),
         MODELS.switch_scope_and_registry(None) as registry,
@@ -43,28 +48,41 @@ def freeze_backbone(cfg: Config, options: Collection[str] = ()) -> None:
     parameters = inspect.signature(kind).parameters.values()
     if not any(one.name == 'frozen_stages' or one.kind is one.VAR_KEYWORD for one in parameters):
         raise UserError(
-            f'--freeze backbone: {backbone["type"]} has no frozen_stages, by which backbones are frozen: take one '
+            f'{flag}: {backbone["type"]} has no frozen_stages, by which backbones are frozen: take one '
             'that has, or give its parameters the lr 0 with optim_wrapper.paramwise_cfg.custom_keys'
         )
     depths = backbone.get('depths')
     stages = backbone.get('num_stages') or (len(depths) if isinstance(depths, list | tuple) else STAGES)
-    backbone['frozen_stages'] = getattr(kind, 'num_stages', stages)
+    stages = getattr(kind, 'num_stages', stages)
+    number = {STEM: 0, BACKBONE: stages}.get(part)
+    number = int(part) if number is None else number
+    if number > stages or (stages == 1 and part not in (STEM, BACKBONE)):
+        one = 'one stage, which is all of it' if stages == 1 else f'{stages} stages'
+        raise UserError(f'{flag}: {backbone["type"]} has {one}: take --freeze stem or --freeze backbone')
+    backbone['frozen_stages'] = number
 
 
-def check_backbone_frozen(model: nn.Module, cfg: Config) -> None:
-    """Check that nothing of a backbone trains but norms of its outputs, after :func:`freeze_backbone`.
+def check_frozen(model: nn.Module, cfg: Config, part: str) -> None:
+    """Check that what :func:`freeze` asks for is frozen, and for a part of the backbone that the rest is not.
 
     Args:
         model: the model, which is in training mode afterwards: some backbones freeze their parts no earlier.
         cfg: its config.
+        part: see :func:`freeze`.
 
     Raises:
-        UserError: if something does: some backbones of other libraries count other stages, or keep some parts.
+        UserError: if it is otherwise: some backbones of other libraries count other stages, or keep some parts.
     """
-    if not has_frozen_backbone(model.train()):
-        backbone = model.get_submodule('backbone')
-        names = [name for name, parameter in backbone.named_parameters() if parameter.requires_grad]
-        raise UserError(
-            f'--freeze backbone: {cfg.model.backbone.type} with frozen_stages={cfg.model.backbone.frozen_stages} '
-            f'still trains {", ".join(names[:3])}: set {SETTING} as its documentation says'
-        )
+    model.train()
+    backbone, whole = model.get_submodule('backbone'), has_frozen_backbone(model)
+    trained = [name for name, parameter in backbone.named_parameters() if parameter.requires_grad]
+    setting = f'{cfg.model.backbone.type} with frozen_stages={cfg.model.backbone.frozen_stages}'
+    if part == BACKBONE and not whole:
+        fault = f'still trains {", ".join(trained[:3])}'
+    elif len(trained) == len(list(backbone.parameters())):
+        fault = 'freezes nothing'
+    elif part == STEM and whole:
+        fault = 'freezes all of it'
+    else:
+        return
+    raise UserError(f'--freeze {part}: {setting} {fault}: set {SETTING} as its documentation says')

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.dist import get_dist_info, sync_random_seed
+from mmengine.logging import print_log
 from torch.utils.data import Sampler, get_worker_info
 
 from ..errors import UserError
 from ..registry import DATA_SAMPLERS
+from .balance import Balance, changes_nothing, describe, draw, find_classes, names_of
 
 SeededIndex = tuple[int, int]
 """The index of a sample, and the seed of its augmentation."""
@@ -22,9 +24,10 @@ SeededIndex = tuple[int, int]
 
 @DATA_SAMPLERS.register_module()
 class SeededSampler(Sampler):
-    """Sampler that yields every sample once per epoch, with a seed for its augmentation.
+    """Sampler that yields every sample once per epoch, with a seed for its augmentation, or balances the classes.
 
-    The order depends on (seed, epoch), the augmentation on (seed, epoch, index), and neither on the number of
+    The order depends on (seed, epoch), the augmentation on (seed, epoch, index) and how often the sample
+    came before in the epoch, and neither on the number of
     processes or loader workers. Process r of R takes the samples r, r + R, ... of the common order, so that R
     processes with batch size B together use the same batches as one process with batch size R x B.
 
@@ -32,9 +35,23 @@ class SeededSampler(Sampler):
         dataset: the data set, or any object with a length.
         shuffle: use a new random order in every epoch.
         seed: the seed, equal on all processes; None for a random one from the first process.
+        balance: strength, above 0 and up to 1, by which samples of rare classes come more often and others less, in
+            epochs of the same length; None or 0 for every sample once. See :mod:`.balance`.
+        balance_threshold: the share of the samples up to which a class counts as rare, where samples show several;
+            None for the mean share of the classes.
+
+    Raises:
+        UserError: if the balance is out of range, or the data set does not tell the classes of its samples.
     """
 
-    def __init__(self, dataset: Sized, shuffle: bool, seed: int | None = None) -> None:
+    def __init__(
+        self,
+        dataset: Sized,
+        shuffle: bool,
+        seed: int | None = None,
+        balance: float | None = None,
+        balance_threshold: float | None = None,
+    ) -> None:
         self.rank, self.world_size = get_dist_info()
         self.dataset: Any = dataset
         self.size = len(dataset)
@@ -43,6 +60,24 @@ class SeededSampler(Sampler):
         self.epoch = 0
         self._total_batch = 1
         self._done = 0
+        self.balance = Balance.of(balance, balance_threshold)
+        self._expected: np.ndarray | None = None  # how often each sample comes in an epoch; None for once
+        self._groups: np.ndarray | None = None
+        if self.balance is not None:
+            self._find_balance(self.balance)
+
+    def _find_balance(self, balance: Balance) -> None:
+        """Find how often each sample comes, say what becomes of the classes, and tell a data set that mixes images."""
+        if not self.shuffle:
+            raise UserError('train_dataloader.sampler.balance draws samples at random: set its shuffle=True')
+        shown = find_classes(self.dataset)
+        expected = balance.expected(shown)
+        print_log(describe(balance, shown, expected, names_of(self.dataset)), 'current')
+        if changes_nothing(expected):
+            return
+        self._expected, self._groups = expected, shown.labels if shown.one_each else None
+        if hasattr(self.dataset, 'draw_others_by'):
+            self.dataset.draw_others_by(expected)
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
@@ -69,11 +104,16 @@ class SeededSampler(Sampler):
 
     def epoch_from(self, skip: int) -> Iterator[SeededIndex]:
         """Yield this process's samples of the epoch, without the first ``skip`` samples (over all processes)."""
-        order = np.arange(self.size)
-        if self.shuffle:
-            np.random.default_rng([self.seed, self.epoch]).shuffle(order)
-        for index in order[skip : self._used()][self.rank :: self.world_size].tolist():
-            yield index, sample_seed(self.seed, self.epoch, index)
+        random = np.random.default_rng([self.seed, self.epoch])
+        if self._expected is not None:
+            order, copies = draw(self._expected, self._groups, random)
+        else:
+            order, copies = np.arange(self.size), np.zeros(self.size, int)
+            if self.shuffle:
+                random.shuffle(order)
+        own = slice(skip + self.rank, self._used(), self.world_size)
+        for index, copy in zip(order[own].tolist(), copies[own].tolist(), strict=True):
+            yield index, sample_seed(self.seed, self.epoch, index, copy)
 
     def __len__(self) -> int:
         return len(range(self.rank, self._used(), self.world_size))
@@ -126,9 +166,14 @@ class AspectRatioBatches(Sampler[list[SeededIndex]]):
             yield rest[: self.batch_size]
 
 
-def sample_seed(seed: int, epoch: int, index: int) -> int:
-    """Hash the arguments to a seed in [0, 2^32)."""
-    return int(np.random.SeedSequence([seed, epoch, index]).generate_state(1)[0])
+def sample_seed(seed: int, epoch: int, index: int, copy: int = 0) -> int:
+    """Hash the arguments to a seed in [0, 2^32).
+
+    Args:
+        seed, epoch, index: of the run, the epoch and the sample.
+        copy: how often the sample came in the epoch before.
+    """
+    return int(np.random.SeedSequence([seed, epoch, index, *([copy] if copy else [])]).generate_state(1)[0])
 
 
 @contextmanager

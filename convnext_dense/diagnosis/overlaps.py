@@ -55,6 +55,8 @@ def is_crowd(image: DetectedImage, masks: bool = False) -> np.ndarray:
 
 def predicted_areas(image: DetectedImage, masks: bool = False) -> np.ndarray:
     """Return the areas of predicted masks or boxes in pixels, float64 (N,)."""
+    if masks and image.mask_areas is not None:
+        return image.mask_areas
     if masks:
         # One by one: pycocotools fails if given more than 255.
         return np.array([float(coco_mask.area(mask)) for mask in image.masks or []])

@@ -71,7 +71,8 @@ class DetectedImage:
         scores: float32 (N,), in [0, 1].
         labels: int64 (N,), classes from 0.
         truth: the annotated objects.
-        masks: N compressed RLEs; None if boxes were predicted alone.
+        masks: N compressed RLEs; None if boxes were predicted alone, or masks were not kept.
+        mask_areas: float64 (N,), pixels of the masks, where these were not kept.
     """
 
     path: str
@@ -81,6 +82,7 @@ class DetectedImage:
     labels: np.ndarray
     truth: TrueObjects
     masks: Sequence[RunLengths] | None = None
+    mask_areas: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -1,5 +1,6 @@
 """Training and testing: the runner and its loops, and hooks for EMA, checkpoints, progress and logs."""
 
+from .batch_trial import TrialLoop
 from .csv_log import CSVBackend
 from .distributed import propagate_failures
 from .evaluation_loops import TestLoop, ValLoop
@@ -12,8 +13,10 @@ from .hooks.first_step import FirstStep
 from .hooks.keep_split import KeepSplit
 from .hooks.log import LogProcessor, RuntimeInfo
 from .hooks.param_scheduler import ParamScheduler
+from .hooks.patience import Patience
 from .hooks.progress import ProgressBar
 from .hooks.run_length import RunLength
+from .lr_range import LrRangeLoop
 from .runner import COMMANDS, Runner
 from .train_loop import TrainLoop
 
@@ -28,13 +31,16 @@ __all__ = [
     'FirstStep',
     'KeepSplit',
     'LogProcessor',
+    'LrRangeLoop',
     'ParamScheduler',
+    'Patience',
     'ProgressBar',
     'RunLength',
     'Runner',
     'RuntimeInfo',
     'TestLoop',
     'TrainLoop',
+    'TrialLoop',
     'ValLoop',
     'propagate_failures',
 ]

@@ -21,6 +21,7 @@ from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..errors import UserError, describe_error
+from .out_of_memory import is_out_of_memory
 
 FAILURES = (RuntimeError, IndexError, ValueError, AssertionError, TypeError)
 """Errors of parts that do not fit; others are for the first step itself to raise."""
@@ -110,7 +111,7 @@ def _run_with_values(parts: _Parts, batch: int, channels: int, size: tuple[int, 
         except FAILURES as error:
             if not hasattr(parts, 'current'):  # an image of this size can't be made
                 return
-            if isinstance(error, NotImplementedError) or OF_DEVICE.search(str(error)):
+            if isinstance(error, NotImplementedError) or OF_DEVICE.search(str(error)) or is_out_of_memory(error):
                 return
             if tuple(tried) == tuple(size):  # a part may be for images of this size
                 raise UserError(_misfit(parts.current, error)) from error

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.config import Config
+from mmengine.dist import init_dist
 from mmengine.utils.dl_utils import collect_env
 
 from convnext_dense_doctor.load import Load
@@ -45,6 +47,17 @@ def init_gloo(launcher: str, timeout: float | None) -> None:
         os.environ['WORLD_SIZE'] = os.environ['SLURM_NTASKS']
         os.environ['LOCAL_RANK'] = os.environ['SLURM_LOCALID']
     torch.distributed.init_process_group('gloo', timeout=timedelta(seconds=timeout) if timeout else None)
+
+
+def init_processes(cfg: Config) -> None:
+    """Start the process group of a config's ``launcher`` before the runner does, which then finds it."""
+    if cfg.get('launcher', 'none') == 'none' or torch.distributed.is_initialized():
+        return
+    settings = (cfg.get('env_cfg') or {}).get('dist_cfg') or {}
+    if torch.cuda.is_available():
+        init_dist(cfg.launcher, **settings)
+    else:
+        init_gloo(cfg.launcher, settings.get('timeout'))
 
 
 def drop_noise(logger: logging.Logger) -> None:

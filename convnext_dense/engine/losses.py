@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
 from torch import nn
 
 from ..errors import UserError, describe_error
+from .out_of_memory import is_out_of_memory
 
 FAILURES = (RuntimeError, TypeError, ValueError, IndexError, AssertionError)
 """Errors of a loss that gets what it can't take."""
@@ -37,7 +37,7 @@ def explain_losses(model: nn.Module) -> Iterator[None]:
 
 
 def _is_of_device(error: Exception) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or 'CUDA' in str(error)
+    return is_out_of_memory(error) or 'CUDA' in str(error)
 
 
 def _failed_loss(model: nn.Module, error: Exception) -> str | None:

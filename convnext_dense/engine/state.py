@@ -32,6 +32,7 @@ from ..weights.preprocessing import Preprocessing, preprocessing_of_bands, prepr
 from ..weights.settings import settings_for_meta
 from .hooks.early_stopping import EarlyStopping
 from .hooks.param_scheduler import ParamScheduler
+from .hooks.patience import decide_on_resume
 from .remembered import RememberedValues, Values
 
 SINGLE_CLASS = {'RPN', 'MultiInstanceBBoxHead'}
@@ -178,8 +179,10 @@ def restore(runner: Any, filename: str, content: Mapping[str, Any]) -> None:
     else:
         continued.apply()
     entry = manifest.read(Path(filename).parent).get(Path(filename).name, {})
-    loop.stop_training = entry.get('stopped_early', False)
     _restore_validation(runner, meta['iter'], entry)
+    stopped_by = entry.get('stopped_by', '') if entry.get('stopped_early') else None
+    if line := decide_on_resume(runner, stopped_by, is_longer=continued is not None):
+        runner.logger.warning(line)
     finished = ', the run was finished' if is_finished(runner) else ''
     runner.logger.info(
         f'resumed from {filename}: {counted(meta["epoch"], "epoch")}, {counted(meta["iter"], "step")} done{finished}'

@@ -81,7 +81,12 @@ def check_one_batch(images: int, per_process: int, processes: int = 1) -> None:
 
 
 def plan_batches(
-    images: int, per_process: int, processes: int, total: int | None, accumulation: int | None = None
+    images: int,
+    per_process: int,
+    processes: int,
+    total: int | None,
+    accumulation: int | None = None,
+    planned: int | None = None,
 ) -> BatchPlan:
     """Choose the accumulation that comes closest to the wanted total batch, with at least one step per epoch.
 
@@ -91,10 +96,17 @@ def plan_batches(
         processes: number of processes.
         total: the wanted total batch; None for ``accumulation`` batches of all processes.
         accumulation: the wanted number of accumulated batches, or None.
+        planned: another batch size of one process, whose total batch is kept as nearly as ``per_process`` can make it
+            up; None for that of ``per_process`` itself.
 
     Raises:
         UserError: if there are fewer images than in one batch of all processes, or the two wishes differ.
     """
+    if planned is not None:
+        check_one_batch(images, per_process, processes)
+        own = plan_batches(images, min(planned, images // processes), processes, total, accumulation)
+        chosen = max(1, min(round(own.total / (per_process * processes)), images // (per_process * processes)))
+        return own._replace(per_process=per_process, accumulation=chosen)
     check_one_batch(images, per_process, processes)
     at_once = per_process * processes
     asked = at_once * (accumulation or 1)

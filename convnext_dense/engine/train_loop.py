@@ -85,6 +85,8 @@ class TrainLoop(EpochBasedTrainLoop):
         max_iters: length of the run in optimizer steps, or None; validation and checkpoints then count steps as well.
         total_batch_size: images per optimizer step for which the config's lr is meant; None for one batch per process,
             or as many as ``optim_wrapper.accumulative_counts`` says. The lr is scaled to the actual total batch.
+        planned_batch_size: another batch size of one process, whose total batch is kept by another accumulation; None
+            for that of the data loader.
         val_interval: epochs or steps between validations; there is always one at the end.
         val_begin: epoch or step before which there is no validation.
         dynamic_intervals: other intervals from a later epoch or step on: [(epoch or step, interval), ...].
@@ -97,6 +99,8 @@ class TrainLoop(EpochBasedTrainLoop):
         validated: True if the validation that is due after the last step is finished.
         request: the signal that this process received, if any.
         stop_training: set to True by a hook to end the run.
+        stopped_by: name of that hook, if it tells.
+        stop_reason: why, in words.
     """
 
     def __init__(
@@ -110,6 +114,7 @@ class TrainLoop(EpochBasedTrainLoop):
         skip_nan: int = 0,
         val_begin: int = 1,
         dynamic_intervals: list[tuple[int, int]] | None = None,
+        planned_batch_size: int | None = None,
     ) -> None:
         if (max_epochs is None) == (max_iters is None):
             raise UserError('train_cfg takes either max_epochs or max_iters')
@@ -129,9 +134,8 @@ class TrainLoop(EpochBasedTrainLoop):
                 "take dict(type='convnext_dense.SeededSampler', shuffle=True)"
             )
         per_process = dataloader.batch_sampler.batch_size
-        self.plan = plan_batches(
-            len(dataloader.dataset), per_process, get_world_size(), total_batch_size, accumulative_counts(runner)
-        )
+        batch_settings = (total_batch_size, accumulative_counts(runner), planned_batch_size)
+        self.plan = plan_batches(len(dataloader.dataset), per_process, get_world_size(), *batch_settings)
         self.sampler.use_whole_batches(self.plan.total)
         loader = AccumulatedLoader(dataloader, self.plan.accumulation)
         self.counts_steps = max_iters is not None
@@ -143,12 +147,20 @@ class TrainLoop(EpochBasedTrainLoop):
         self.last_step = StepRecord(taken=True, paths=[], skipped_images=[])
         self.validated = True
         self.request = StopRequest()
+        self.stopped_by = ''
+        self.stop_reason = 'a hook has set stop_training'
 
     def resume_after(self, epoch: int, step: int, sampler_seed: int | None) -> None:
         """Set the completed epochs and steps, and the sampler's seed, None for its own."""
         internals.set_progress(self, epoch, step)
         if sampler_seed is not None:
             self.sampler.use_seed(sampler_seed)
+
+    @property
+    def progress(self) -> str:
+        """The steps that are done of those of the whole run, in words, and in a run by epochs those."""
+        steps = f'step {self.iter} of {self.max_iters}'
+        return steps if self.counts_steps else f'epoch {self.epoch} of {self.max_epochs} ({steps})'
 
     def run(self) -> torch.nn.Module:
         batches = self.plan.accumulation
@@ -168,9 +180,7 @@ class TrainLoop(EpochBasedTrainLoop):
                     barrier()  # wait for the main process to save: the launcher ends all processes when one exits
                 raise
         if self.iter < self.max_iters:
-            self.runner.logger.info(
-                f'training ends early, after step {self.iter} of {self.max_iters}: a hook has set stop_training'
-            )
+            self.runner.logger.info(f'training ends early, after {self.progress}: {self.stop_reason}')
         self.runner.call_hook('after_train')
         return self.runner.model
 

@@ -71,7 +71,7 @@ def _explain(text: str, deaths: list[re.Match[str]], advice: str) -> str:
     if SHARED_MEMORY.search(text):
         cause = f'most likely out of shared memory ({_shared_memory()}): provide more (docker run --shm-size=8g)'
     elif signal in ('Killed', None):
-        cause = 'most likely killed because it ran out of memory: provide more'
+        cause = 'most likely killed because it ran out of memory: provide more, take smaller images with --image-size'
     else:
         cause = 'most likely in an image decoder: check the images'
     signal_name = f' ({signal})' if signal else ''

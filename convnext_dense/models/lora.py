@@ -136,7 +136,7 @@ def _check(model: nn.Module, backbone: Any, layers: Mapping[str, nn.Linear], set
     frozen = getattr(backbone, 'frozen_stages', -1)
     if frozen >= 0:
         raise UserError(
-            f'model.backbone.frozen_stages={frozen} (--freeze backbone sets it) freezes layers that LoRA adapts: '
+            f'model.backbone.frozen_stages={frozen} (--freeze sets it) freezes layers that LoRA adapts: '
             'leave it at -1, LoRA itself keeps the other weights of the backbone'
         )
     inside = (name for name, module in backbone.named_modules() if isinstance(module, _BatchNorm))

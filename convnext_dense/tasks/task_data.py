@@ -39,6 +39,7 @@ class TaskData(ABC):
         count_column: column for the examples per class in tables; None if each image is one example.
         sheet_images: default number of images on a contact sheet.
         takes_squares: True if images enter its networks as squares.
+        balance: strength of ``--balance`` alone; see :mod:`convnext_dense.data.balance`.
         normalization_keys: keys of the parts of its configs that have ``mean`` and ``std``.
         data_options: names of the options in :data:`.records.TASK_OPTIONS` that its data sets take.
     """
@@ -49,6 +50,7 @@ class TaskData(ABC):
     count_column: ClassVar[CountColumn | None] = None
     sheet_images: ClassVar[int] = 12
     takes_squares: ClassVar[bool] = False
+    balance: ClassVar[float] = 0.5
     normalization_keys: ClassVar[tuple[str, ...]] = ()
     data_options: ClassVar[tuple[str, ...]] = ()
 

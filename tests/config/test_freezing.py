@@ -1,9 +1,9 @@
-"""``--freeze backbone`` on the backbones of this package and of mmdet and mmseg."""
+"""``--freeze`` on the backbones of this package and of mmdet and mmseg."""
 
 import pytest
 from mmengine.config import Config
 
-from convnext_dense.config.freezing import check_backbone_frozen, freeze_backbone
+from convnext_dense.config.freezing import check_frozen, freeze
 from convnext_dense.config.read import read_config
 from convnext_dense.engine.building import build_model
 from convnext_dense.errors import UserError
@@ -41,19 +41,19 @@ def test_all_stages_are_frozen(name, backbone, stages):
     cfg = config(name, **backbone)
     if stages == 3:
         cfg.model.backbone.out_indices = (0, 1, 2)
-    freeze_backbone(cfg)
+    freeze(cfg, 'backbone')
     assert cfg.model.backbone.frozen_stages == stages
     model = build_model(cfg).train()
-    check_backbone_frozen(model, cfg)
+    check_frozen(model, cfg, 'backbone')
     assert has_frozen_backbone(model)
     assert any(p.requires_grad for name, p in model.named_parameters() if not name.startswith('backbone.'))
 
 
 def test_a_backbone_that_counts_its_stages_otherwise_is_refused_not_half_frozen():
     cfg = config('seg/upernet_convnext_a_ade20k', type='mmseg.MobileNetV2', frozen_stages=-1)
-    freeze_backbone(cfg)
+    freeze(cfg, 'backbone')
     with pytest.raises(UserError) as error:
-        check_backbone_frozen(build_model(cfg), cfg)
+        check_frozen(build_model(cfg), cfg, 'backbone')
     assert str(error.value) == (
         '--freeze backbone: mmseg.MobileNetV2 with frozen_stages=4 still trains layer5.0.conv.0.conv.weight, '
         'layer5.0.conv.0.bn.weight, layer5.0.conv.0.bn.bias: set model.backbone.frozen_stages as its documentation '
@@ -75,16 +75,71 @@ def test_a_backbone_that_counts_its_stages_otherwise_is_refused_not_half_frozen(
 def test_what_cannot_be_frozen_is_said_in_one_line(backbone, options, said):
     cfg = config('det/cascade_convnext_a_coco', **backbone)
     with pytest.raises(UserError, match=said):
-        freeze_backbone(cfg, options)
+        freeze(cfg, 'backbone', options)
 
 
 def test_a_model_without_a_backbone_is_named():
     with pytest.raises(UserError, match=r'--freeze backbone: mmdet\.Something has no backbone'):
-        freeze_backbone(Config(dict(model=dict(type='mmdet.Something'))))
+        freeze(Config(dict(model=dict(type='mmdet.Something'))), 'backbone')
 
 
 def test_an_unknown_backbone_is_left_to_the_building_which_names_what_is_near():
     cfg = config('seg/upernet_convnext_a_ade20k', type='convnext_dense.ConvNext')
-    freeze_backbone(cfg)
+    freeze(cfg, 'backbone')
     with pytest.raises(UserError, match='ConvNext'):
         build_model(cfg)
+
+
+OURS = {
+    'stem': ('downsample_layers.0',),
+    '1': ('downsample_layers.0', 'stages.0'),
+    '2': ('downsample_layers.0', 'downsample_layers.1', 'stages.0', 'stages.1'),
+    '3': (*(f'downsample_layers.{i}' for i in range(3)), *(f'stages.{i}' for i in range(3))),
+    '4': ('downsample_layers', 'stages'),
+}
+RESNETS = {
+    'stem': ('conv1', 'bn1'),
+    '1': ('conv1', 'bn1', 'layer1'),
+    '3': ('conv1', 'bn1', 'layer1', 'layer2', 'layer3'),
+}
+SWINS = {'stem': ('patch_embed',), '1': ('patch_embed', 'stages.0', 'norm0')}
+
+
+@pytest.mark.parametrize(
+    ('name', 'backbone', 'parts'),
+    [
+        *(('seg/upernet_convnext_a_ade20k', {}, pair) for pair in OURS.items()),
+        *(('det/cascade_convnext_a_coco', RESNET, pair) for pair in RESNETS.items()),
+        *(('seg/upernet_convnext_a_ade20k', SWIN, pair) for pair in SWINS.items()),
+        ('classification/convnext_a', {}, ('4', ('downsample_layers', 'stages', 'norm'))),
+        ('classification/convnext_iso_s', {}, ('stem', ('stem',))),
+    ],
+)
+def test_the_parts_that_are_named_are_frozen_and_no_others(name, backbone, parts):
+    part, frozen = parts
+    cfg = config(name, **backbone)
+    freeze(cfg, part)
+    assert cfg.model.backbone.frozen_stages == (0 if part == 'stem' else int(part))
+    model = build_model(cfg)
+    check_frozen(model, cfg, part)
+    for key, parameter in model.backbone.named_parameters():
+        assert parameter.requires_grad != key.startswith(tuple(f'{one}.' for one in frozen)), key
+    for key, module in model.backbone.named_modules():
+        if key.startswith(tuple(f'{one}.' for one in frozen)):
+            assert not module.training, key  # so without drop path, and with fixed statistics
+
+
+def test_a_part_that_a_backbone_does_not_have_is_refused():
+    cfg = config('classification/convnext_iso_s')
+    with pytest.raises(UserError) as error:
+        freeze(cfg, '2')
+    assert str(error.value) == (
+        '--freeze 2: convnext_dense.IsotropicConvNeXt has one stage, which is all of it: take --freeze stem or '
+        '--freeze backbone'
+    )
+    with pytest.raises(UserError, match=r'--freeze 3: SwinTransformer has 2 stages: take --freeze stem or'):
+        freeze(config('seg/upernet_convnext_a_ade20k', **SWIN), '3')
+    cfg = config('det/cascade_convnext_a_coco', type='mmdet.EfficientNet')
+    freeze(cfg, 'stem')
+    with pytest.raises(UserError, match=r'mmdet\.EfficientNet with frozen_stages=0 freezes nothing: set model'):
+        check_frozen(build_model(cfg), cfg, 'stem')

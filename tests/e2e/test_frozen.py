@@ -89,7 +89,10 @@ def test_random_weights_are_not_frozen(config, data, tmp_path, capsys):
         assert error.count('\n') == 1
         assert 'error: the backbone is frozen and starts from random weights, which never learn' in error
     assert train(config, data, tmp_path / 'run', '--freeze', 'neck') == 2
-    assert "--freeze: invalid choice: 'neck' (choose from 'backbone')" in capsys.readouterr().err
+    assert (
+        "--freeze: invalid choice: 'neck' (choose from 'stem', '1', '2', '3', '4', 'backbone')"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_frozen_run_is_tested_by_the_plain_config_too(frozen, config, data, tmp_path):

@@ -66,3 +66,25 @@ def test_attributes_are_set_on_the_loader():
     accumulated._iterator = 'none'
     assert (loader._iterator, accumulated._iterator) == ('none', 'none')
     assert '_iterator' not in vars(accumulated)
+
+
+@pytest.mark.parametrize(
+    ('images', 'per_process', 'planned', 'processes', 'total', 'accumulation', 'reached', 'factor'),
+    [
+        (100_000, 4, 16, 1, 16, 4, 16, 1),  # the recipe's total, from smaller batches
+        (100_000, 16, 2, 1, 16, 1, 16, 1),  # and from larger ones
+        (100_000, 2, 8, 4, None, 4, 32, 1),  # none is stated: that of the config's batch
+        (180, 32, 128, 1, 4096, 4, 128, 128 / 4096),  # few images: 128 with the config's batch as well
+        (60, 8, 128, 1, 4096, 7, 56, 56 / 4096),  # fewer than the config's batch: as near as can be
+        (100_000, 12, 16, 1, 16, 1, 12, 12 / 16),  # 16 can't be reached: the lr follows
+    ],
+)
+def test_another_batch_keeps_the_total_of_the_planned_one(
+    images, per_process, planned, processes, total, accumulation, reached, factor
+):
+    plan = plan_batches(images, per_process, processes, total, planned=planned)
+    assert (plan.accumulation, plan.total, plan.lr_factor) == (accumulation, reached, pytest.approx(factor))
+
+
+def test_accumulated_batches_are_counted_in_planned_ones():
+    assert plan_batches(1000, 2, 1, None, accumulation=3, planned=4).accumulation == 6

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import weakref
@@ -115,7 +116,9 @@ def test_early_stopping_ends_the_run_for_good(tmp_path, length, steps, total, la
     run = toy.runner(tmp_path, {}, hooks=[patient()], **length)
     run.train()
     assert run.iter == steps
-    assert f'training ends early, after step {steps} of {total}: a hook has set stop_training' in log_of(run)
+    assert re.search(
+        rf'training ends early, after .*step {steps} of {total}\)?: a hook has set stop_training', log_of(run)
+    )
     assert {path.name for path in tmp_path.glob('*.pth')} == files
     assert (tmp_path / 'last_checkpoint').read_text() == str(tmp_path / last)
     content = torch.load(tmp_path / last, weights_only=True)

@@ -48,11 +48,18 @@ def outcome(work_dir: Path) -> dict[str, Any]:
     """All that must not depend on where a run was cut: the last checkpoint, the best one, every logged number."""
     last = next(path for path in (work_dir / 'epoch_3.pth', work_dir / 'iter_9.pth') if path.exists())
     content = {path.name: torch.load(path, weights_only=True) for path in (last, work_dir / 'best.pth')}
-    for one in content.values():
-        one['meta'] = {key: one['meta'][key] for key in ('epoch', 'iter', 'run', 'dataset_meta')}
-        one['runtime_info'] = {'best_score': one['runtime_info'].get('best_score')}
-        one['log_scalars'] = _without_time(one['log_scalars'])
-    return {**content, 'log': _without_time(read_scalars(work_dir))}
+    return {**{name: outcome_of(one) for name, one in content.items()}, 'log': _without_time(read_scalars(work_dir))}
+
+
+def outcome_of(content: dict[str, Any]) -> dict[str, Any]:
+    """All of a checkpoint that must not depend on where its run was cut."""
+    kept = {key: content['runtime_info'].get(key) for key in ('best_score', 'early_stopping')}
+    return {
+        **content,
+        'meta': {key: content['meta'][key] for key in ('epoch', 'iter', 'run', 'dataset_meta')},
+        'runtime_info': kept,
+        'log_scalars': _without_time(content['log_scalars']),
+    }
 
 
 def _without_time(scalars: dict) -> dict:

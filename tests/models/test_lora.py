@@ -217,7 +217,7 @@ class Attention(nn.Module):
         (
             lambda: Dense(ConvNeXt(ARCH, frozen_stages=1)),
             2,
-            r'frozen_stages=1 \(--freeze backbone sets it\) freezes layers that LoRA',
+            r'frozen_stages=1 \(--freeze sets it\) freezes layers that LoRA',
         ),
         (lambda: Dense(batch_normed()), 2, r'has BatchNorms \(downsample_layers.0.1\), whose statistics change'),
     ],

@@ -175,7 +175,7 @@ def test_large_label_maps_are_counted_whole_and_their_regions_are_found_in_thinn
     maps = {'gt_sem_seg': truth, 'pred_sem_seg': guess}
     set_maps(output, **maps, confidence=np.full((96, 128), 0.75, np.float32))
     exact = segmented(output, 5)
-    monkeypatch.setattr(diagnosed_images, 'MOST_MEASURED', 96 * 128 // 4)
+    monkeypatch.setattr(segmentation, 'MOST_MEASURED', 96 * 128 // 4)
     large = segmented(output, 5)
     assert large.record.pixels.matrix().tolist() == exact.record.pixels.matrix().tolist()
     assert int(large.record.pixels.matrix()[0, 1]) == 1

@@ -9,8 +9,11 @@ from mmengine.dist import is_main_process
 
 from ...analysis import DIAGNOSIS_FILE, DIAGNOSIS_FOLDER
 from ...analysis.collect import CollectedTest, CollectImages
+from ...analysis.data_findings import look_at_data
 from ...analysis.diagnose import Source, diagnose
+from ...analysis.run_facts import read_run_facts
 from ...config.find import find_work_dir
+from ...config.machine import cores
 from ...counting import counted
 from ...diagnosis.content import Diagnosis
 from ...diagnosis.findings.base import Findings
@@ -19,6 +22,8 @@ from ..arguments import command_line
 from ..commercial import check_commercial
 from ..prepared_test import PreparedTest
 
+DATA_SECTIONS = ('data', 'duplicates')
+"""Sections about the data, whose leads are printed."""
 STEPS = 3
 """Steps to try next in the terminal."""
 
@@ -29,6 +34,7 @@ def run(args: argparse.Namespace) -> None:
     if args.weights is None:
         prepared.cfg.test_cfg.weights = 'ema' if prepared.has_average else 'raw'
     prepared.allow_no_annotations()
+    prepared.keep_for_diagnosis()
     collect = CollectImages(prepared.task, args.diagnosed_images)
     with prepared.runner() as runner:
         runner.register_hook(collect)
@@ -41,8 +47,12 @@ def write_diagnosis(args: argparse.Namespace, prepared: PreparedTest, collected:
     if not is_main_process():
         return
     source = Source(prepared.task, prepared.data, str(prepared.cfg.load_from), args.command_line)
+    classes = [str(name) for name in collected.metainfo['classes']]
+    compares = not getattr(args, 'no_duplicates', False)
+    data = look_at_data(prepared.task, prepared.cfg, prepared.training_config, classes, compares, cores())
+    run = read_run_facts(prepared.run, prepared.cfg, prepared.task)
     with replaced_folder(args.diagnosis, DIAGNOSIS_FILE, '--out') as folder:
-        diagnosis, findings = diagnose(collected, source, folder, args.diagnosed_images)
+        diagnosis, findings = diagnose(collected, source, folder, args.diagnosed_images, data, run)
     for line in summary(diagnosis, findings):
         print(line)
     print(f'the diagnosis is in {args.diagnosis}{_next(args)}')
@@ -68,9 +78,11 @@ def summary(diagnosis: Diagnosis, findings: Findings | None) -> list[str]:
     if costs:
         lines.append('errors cost in AP50: ' + ', '.join(f'{kind} {cost:.1f}' for cost, kind in costs[:4]))
     if facts.confusions:
-        named = (f'{one.true} taken for {one.predicted} ({one.times:,} times)' for one in facts.confusions[:3])
+        noun = 'pixel' if facts.pixel_accuracy is not None else facts.unit.removesuffix('s')
+        named = (f'{one.true} taken for {one.predicted} ({counted(one.times, noun)})' for one in facts.confusions[:3])
         lines.append('largest confusions: ' + ', '.join(named))
     lines.append(f'{counted(len(findings.suspects), "label")} suspected to be wrong')
+    lines += [f'{one.title.lower()}: {one.lead}' for one in diagnosis.sections if one.id in DATA_SECTIONS and one.lead]
     for number, step in enumerate(diagnosis.steps[:STEPS], 1):
         lines.append(f'{"to try next:" if number == 1 else "":<12} {number}. {step.advice} ({step.reason})')
     return lines

@@ -9,9 +9,11 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from ...config.freezing import check_frozen, freeze
 from ...config.read import read_config
 from ...engine.building import build_trained_model
 from ...errors import UserError
+from ...models.freezing import frozen_parts, shortened
 from ...optim.layer_decay import Group, parameter_groups
 from ..arguments import reading_arguments
 
@@ -20,6 +22,8 @@ def run(args: argparse.Namespace) -> None:
     needs_data = args.data is not None
     options = dict(reads='train', **reading_arguments(args))
     cfg = read_config(args.config, args.cfg_options, args.data, needs_data=needs_data, **options)
+    if args.freeze is not None:
+        freeze(cfg, args.freeze, args.cfg_options or ())
     constructor = cfg.optim_wrapper.get('constructor')
     if constructor != 'convnext_dense.LayerDecayConstructor':
         named = constructor or "mmengine's own constructor"
@@ -27,7 +31,9 @@ def run(args: argparse.Namespace) -> None:
             f'the config builds its optimizer with {named}: take one with convnext_dense.LayerDecayConstructor'
         )
     with torch.device('meta'):
-        model = build_trained_model(cfg)
+        model = build_trained_model(cfg).train()  # in which some backbones freeze their parts
+    if args.freeze is not None:
+        check_frozen(model, cfg, args.freeze)
     groups = parameter_groups(model, cfg.optim_wrapper.optimizer, cfg.optim_wrapper.get('paramwise_cfg') or {})
     if args.json:
         print(json.dumps([_as_json(group) for group in groups], indent=1))
@@ -39,6 +45,8 @@ def run(args: argparse.Namespace) -> None:
     total = cfg.train_cfg.get('total_batch_size')
     at = f' at a total batch of {total}' if total else ''
     console.print(f'{trained:,} trained parameters, {frozen:,} frozen; lr{at}', highlight=False)
+    if frozen:
+        console.print(f'frozen, in no group: {shortened(frozen_parts(model))}', highlight=False, soft_wrap=True)
     if args.verbose:
         for group in groups:
             console.print(f'\n[bold]{group.name}[/]', highlight=False)

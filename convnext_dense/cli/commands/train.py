@@ -6,8 +6,11 @@ import argparse
 import os
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from mmengine.config import Config
 from mmengine.dist import get_world_size, is_main_process
@@ -16,11 +19,14 @@ from ...adaptation.own_run import find_own_run, timm_weights_for
 from ...checkpoints import files as checkpoints
 from ...checkpoints.disk import explain_full_disk
 from ...checkpoints.origins import initial_checkpoints
+from ...config.balance import keep_balance, set_balance
+from ...config.batch import check_batch_once, find_batch, keep_batch_of_run, set_batch
 from ...config.find import find_work_dir
-from ...config.freezing import check_backbone_frozen, freeze_backbone
-from ...config.kept_lr import describe_kept_lr
+from ...config.freezing import check_frozen, freeze
+from ...config.kept_lr import LR, describe_kept_lr
 from ...config.length import planned_length, set_length
 from ...config.machine import fit_to_machine
+from ...config.patience import keep_patience, set_patience
 from ...config.precision import set_amp
 from ...config.preprocessing import NOTHING, Chosen, follow_run, follow_weights, told_by_file, told_by_run
 from ...config.read import read_config
@@ -32,7 +38,7 @@ from ...data.check import PROBLEM
 from ...data.subset import FILE_NAME as SPLIT_FILE
 from ...engine import COMMANDS, DataCheck, Runner, propagate_failures
 from ...engine.dry_run import check_first_step
-from ...engine.environment import warn_of_load
+from ...engine.environment import init_processes, warn_of_load
 from ...errors import Stopped, UserError
 from ...sample_data.names import SAMPLES
 from ...tasks import keep_split, own_datasets, place_of, task_of
@@ -41,12 +47,33 @@ from ...tasks.tiles import RunTiles, describe_tiles, tiles_of_run
 from ..arguments import check_checkpoint, command_line, image_arguments, normalization_arguments, reading_arguments
 from ..band_arguments import band_arguments
 from ..commercial import check_commercial
-from ..parsers.train import AUTO, NEWEST, TRACKERS, processes_of
+from ..out_of_memory import explained_memory
+from ..parsers.train import AUTO, BY_TASK, NEWEST, TRACKERS, processes_of
 from ..tile_arguments import tile_options
 from .check_data import check_and_print
 
 
-def run(args: argparse.Namespace) -> None:
+class Prepared(NamedTuple):
+    """A config that is ready for the runner, and what is to be said of it."""
+
+    cfg: Config
+    said: list[str]
+    moved: str | None
+    """A warning if the data of a resumed run are elsewhere."""
+    continued: str | Path | None
+    """Work dir of the run that is resumed."""
+
+
+def prepare(args: argparse.Namespace) -> Prepared:
+    """Read the config of a run and change it as the arguments of ``train`` say.
+
+    Raises:
+        UserError: if they can't be followed.
+    """
+    if args.lr is not None:
+        if LR in args.cfg_options:
+            raise UserError(f'--lr {args.lr:g} and --cfg-options {LR}={args.cfg_options[LR]} differ: leave out one')
+        args.cfg_options[LR] = args.lr
     options = dict(reads='train', **reading_arguments(args), **image_arguments(args), **band_arguments(args))
     options['copy_paste'] = args.copy_paste
     options['tiles'] = tiles = tile_options(args)._replace(of_run=partial(_tiles_of_run, args))
@@ -56,7 +83,11 @@ def run(args: argparse.Namespace) -> None:
     said = [describe_without(args.without)] if args.without else []
     set_amp(cfg, args.amp)
     if args.freeze is not None:
-        freeze_backbone(cfg, args.cfg_options)
+        freeze(cfg, args.freeze, args.cfg_options or ())
+    if args.balance is not None:
+        set_balance(cfg, None if args.balance == BY_TASK else args.balance, args.cfg_options or ())
+    if args.patience is not None:
+        said.append(set_patience(cfg, args.patience, args.cfg_options or {}) or '')
     cfg.work_dir = _work_dir(args, cfg)
     resumed = cfg.work_dir if args.resume in (None, NEWEST, AUTO) else args.resume
     if args.resume is not None and setting_of_run(resumed, 'boxes_only'):
@@ -64,7 +95,8 @@ def run(args: argparse.Namespace) -> None:
     sizes = task.describe_sizes(cfg)
     tiled = describe_tiles(cfg, tiles, options['image_size'])
     said += [line for line in (tiled, f'image sizes: {sizes}' if sizes else '', task.describe_masks(cfg)) if line]
-    saved = settings_of_run(resumed) if args.resume is not None else {}
+    goes_on = args.resume not in (None, NEWEST, AUTO) or (args.resume and checkpoints.list_checkpoints(cfg.work_dir))
+    saved = settings_of_run(resumed) if goes_on or args.resume == NEWEST else {}
     check_copy_paste(saved, args.copy_paste)
     recipe = recipe_to_keep(args.recipe, saved, cfg)
     if recipe is not None:
@@ -104,11 +136,21 @@ def run(args: argparse.Namespace) -> None:
     if (resumes or named) and any(one.get('subset') and not one.subset.get('file') for one in own_datasets(cfg)):
         where = continued or f'the folder of {args.resume}'
         said.append(f'there is no {SPLIT_FILE} in {where}: the images are split anew, which must give the same parts')
+    if continued is not None:
+        said.append((args.patience is None and keep_patience(cfg, continued)) or '')
+        said.append((args.balance is None and keep_balance(cfg, continued)) or '')
     moved = check_resumed(cfg, continued) if continued is not None else None
     if recipe is not None:
-        said.append(keep_settings(cfg, recipe, _given(args)))
+        said.append(keep_settings(cfg, recipe, given_by(args)))
     elif args.recipe == SMALL and not saved:
-        said += apply_small_recipe(cfg, _given(args), processes_of(args))
+        processes = processes_of(args)
+        said += apply_small_recipe(cfg, given_by(args), processes)
+        total = cfg.train_cfg.total_batch_size
+        if isinstance(args.batch, int) and args.batch * processes > total:
+            raise UserError(
+                f'--batch {args.batch} is more than the total batch of --recipe small, {total}: take a smaller one, or '
+                'another total with --cfg-options train_cfg.total_batch_size=N'
+            )
     if args.trust_pickle:
         source = checkpoints.find_newest(cfg.work_dir) if resumes else cfg.get('load_from') or cfg.get('pretrained')
         if source is None:
@@ -144,9 +186,16 @@ def run(args: argparse.Namespace) -> None:
         _check_data(cfg, args.config, args.on_bad_image == 'skip')
     task.check_trainable(cfg)
     fit_to_machine(cfg)
-    with propagate_failures(), Runner.from_cfg(cfg) as runner:
+    return Prepared(cfg, said, moved, continued)
+
+
+def run(args: argparse.Namespace) -> None:
+    cfg, said, moved, continued = prepare(args)
+    task = task_of(cfg)
+    memory = explained_memory(args, args.flags, cfg, partial(_describe_going_on, args, cfg))
+    with propagate_failures(), memory, with_batch(args, cfg, continued, said), Runner.from_cfg(cfg) as runner:
         if args.freeze is not None:
-            check_backbone_frozen(runner.bare_model, cfg)
+            check_frozen(runner.bare_model, cfg, args.freeze)
         check_first_step(runner.bare_model, cfg, task)
         warn_of_load(runner, args.load_meter.read())
         runner.register_hook(DataCheck(task.training_side(cfg), task.takes_squares, task.seen(cfg)))
@@ -182,6 +231,30 @@ def run(args: argparse.Namespace) -> None:
         runner.logger.info(f'done: checkpoints and logs are in {cfg.work_dir}{tested}')
 
 
+def _describe_going_on(args: argparse.Namespace, cfg: Config) -> str:
+    """Tell what a run that failed can be continued from, and how."""
+    saved = checkpoints.list_checkpoints(cfg.work_dir)
+    if not saved:
+        return 'the run has no checkpoint yet: start it again'
+    return f'nothing up to {saved[-1].name} is lost, continue there with: {resume_command(args)}'
+
+
+@contextmanager
+def with_batch(args: argparse.Namespace, cfg: Config, continued: object, said: list[str]) -> Iterator[None]:
+    """Context of a run with the batch that ``--batch`` asks for; the line about it is added to ``said``."""
+    check_batch_once(args.batch, args.cfg_options)
+    if args.batch == AUTO and continued is not None:
+        said.append(keep_batch_of_run(cfg, str(continued)))
+    elif args.batch == AUTO:
+        init_processes(cfg)
+        found = find_batch(cfg)
+        set_batch(cfg, found.batch)
+        said.append(found.line)
+    elif args.batch is not None:
+        set_batch(cfg, args.batch)
+    yield
+
+
 def _check_start(args: argparse.Namespace, cfg: Config) -> None:
     """Check that the weights exist that a new run starts from by its config, before any data are read.
 
@@ -205,7 +278,7 @@ def _check_start(args: argparse.Namespace, cfg: Config) -> None:
         ) from error
 
 
-def _given(args: argparse.Namespace) -> Given:
+def given_by(args: argparse.Namespace) -> Given:
     """Return what the command line sets, which a recipe leaves alone."""
     options = args.cfg_options or {}
     flags = {'--epochs': args.epochs, '--iters': args.iters}
@@ -246,9 +319,14 @@ def resume_command(args: argparse.Namespace) -> str:
 
 
 def _work_dir(args: argparse.Namespace, cfg: Config) -> str:
+    return args.work_dir or cfg.get('work_dir') or default_work_dir(args)
+
+
+def default_work_dir(args: argparse.Namespace) -> str:
+    """Return the work dir of a run without ``--work-dir``, by its config, data and techniques."""
     name = '_'.join([Path(args.config).stem, *(['without', *args.without] if args.without else [])])
     name += f'_{args.data.replace("-", "_")}' if args.data in SAMPLES else ''
-    return args.work_dir or cfg.get('work_dir') or f'work_dirs/{name}'
+    return f'work_dirs/{name}'
 
 
 def _tiles_of_run(args: argparse.Namespace, cfg: Config) -> RunTiles | None:

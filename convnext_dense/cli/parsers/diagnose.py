@@ -31,6 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='N',
         help='images in the browser of predictions, half of them the worst, 0 for none (default: %(default)s)',
     )
+    parser.add_argument(
+        '--no-duplicates',
+        action='store_true',
+        help='do not compare the images, whose files are read for that, to find those that are almost the same: in '
+        'training and test data, or with different labels',
+    )
 
 
 def check(args: argparse.Namespace) -> None:

@@ -6,6 +6,9 @@ convnext-dense train CONFIG --resume                 continue from the newest ch
 convnext-dense train CONFIG --resume auto            continue, or start if there is no checkpoint yet
 convnext-dense train CONFIG --without mixup cutmix   without techniques of the recipe, for an ablation
 convnext-dense train CONFIG --freeze backbone        train what is on top of the weights that it starts from
+convnext-dense train CONFIG --patience 10            stop when the best checkpoint no longer gets better
+convnext-dense train CONFIG --balance                show rare classes more often
+convnext-dense train CONFIG --batch auto             as many images at once as fit into memory; learns the same
 convnext-dense train CONFIG --recipe small           batch, lr, length and augmentation for few images
 torchrun --nproc_per_node=8 tools/train.py CONFIG --launcher pytorch
 """
@@ -14,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import math
 import os
 
 from ...config.techniques import TECHNIQUES
@@ -29,6 +33,7 @@ from ..arguments import (
     check_checkpoint,
     check_config,
     check_normalization,
+    parsed,
 )
 from ..band_arguments import add_band_arguments
 from ..commercial import add_commercial_argument
@@ -39,6 +44,8 @@ NEWEST, AUTO = '', 'auto'  # values of --resume other than a path
 # The variables that a launcher sets; the second is the number of processes.
 LAUNCHERS = {'none': (), 'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'), 'slurm': ('SLURM_PROCID', 'SLURM_NTASKS')}
 STARTS = {'pytorch': 'torchrun --nproc_per_node=N tools/train.py ...', 'slurm': 'srun python tools/train.py ...'}
+FREEZABLE = ('stem', '1', '2', '3', '4', 'backbone')
+BY_TASK = 'default'  # value of --balance alone
 TRACKERS = {'wandb': 'WandbVisBackend', 'mlflow': 'MLflowVisBackend'}
 
 
@@ -70,9 +77,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--freeze',
-        choices=('backbone',),
-        help='keep the backbone as its weights are and train what is on top: it runs without gradients, which saves '
-        'time and memory',
+        choices=FREEZABLE,
+        help='keep the stem, the stem and the first N stages, or the whole backbone as the weights are, and train the '
+        'rest: what is frozen runs without gradients, which saves time and memory',
     )
     parser.add_argument(
         '--lora',
@@ -93,10 +100,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_commercial_argument(parser)
     parser.add_argument('--amp', choices=('off', 'fp16', 'bf16'), help="mixed precision (default: the config's)")
     add_compile_argument(parser)
+    parser.add_argument(
+        '--batch',
+        type=parsed(parse_batch),
+        metavar='N|auto',
+        help='images that a process takes at once; gradients are accumulated to the total batch of the recipe as '
+        "before. 'auto': as many as fit into memory, by trying (default: the config's)",
+    )
+    parser.add_argument(
+        '--lr',
+        type=parsed(parse_lr),
+        metavar='LR',
+        help="learning rate for the total batch of the config; find-lr suggests one (default: the config's)",
+    )
     parser.add_argument('--seed', type=int, metavar='N', help="random seed (default: the config's, 0)")
     parser.add_argument('--epochs', type=int, metavar='N', help='epochs to train; the lr schedule is scaled to them')
     parser.add_argument(
         '--iters', type=int, metavar='N', help='optimizer steps to train, for configs that count steps, not epochs'
+    )
+    parser.add_argument(
+        '--patience',
+        type=int,
+        metavar='N',
+        help='end the run when the metric that decides best.pth has not improved in N validations in a row',
+    )
+    parser.add_argument(
+        '--balance',
+        nargs='?',
+        const=BY_TASK,
+        type=_strength,
+        metavar='STRENGTH',
+        help='show images of rare classes more often, and others less, in epochs of the same length; from 0 (as they '
+        'are) to 1, which in classification shows all classes equally often (default: 1 there, 0.5 in other tasks)',
     )
     parser.add_argument(
         '--recipe',
@@ -142,6 +177,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def parse_batch(text: str) -> int | str:
+    """Parse ``--batch``: a whole number from 1, or ``auto``.
+
+    Raises:
+        UserError: for anything else.
+    """
+    if text == AUTO:
+        return AUTO
+    if not text.isdecimal() or int(text) < 1:
+        raise UserError(f'{text!r} is no batch: take a whole number from 1, or auto')
+    return int(text)
+
+
+def parse_lr(text: str) -> float:
+    """Parse a learning rate.
+
+    Raises:
+        UserError: if it is no number above 0.
+    """
+    try:
+        lr = float(text)
+    except ValueError:
+        lr = 0.0
+    if not 0 < lr < math.inf:
+        raise UserError(f'{text!r} is no learning rate: take a number above 0, such as 1e-4')
+    return lr
+
+
 def check(args: argparse.Namespace) -> None:
     check_config(args)
     check_normalization(args)
@@ -165,6 +228,10 @@ def check(args: argparse.Namespace) -> None:
         raise UserError(f'--lora {args.lora} adapts weights that are kept as they are: name them with --pretrained')
     if args.lora is not None and importlib.util.find_spec('peft') is None:
         raise UserError(f'--lora {args.lora} needs the package peft: pip install peft')
+    if args.patience is not None and args.patience < 1:
+        raise UserError(f'--patience {args.patience}: wait for at least 1 validation')
+    if args.balance not in (None, BY_TASK) and not 0 < args.balance <= 1:
+        raise UserError(f'--balance {args.balance:g}: take a strength above 0, up to 1')
     if args.copy_paste is not None and not 0 < args.copy_paste <= 1:
         raise UserError(f'--copy-paste {args.copy_paste:g}: take a probability above 0 and up to 1, such as 0.5')
     if args.skip_nan is not None and args.skip_nan < 0:
@@ -186,3 +253,13 @@ def check(args: argparse.Namespace) -> None:
 def processes_of(args: argparse.Namespace) -> int:
     """Return the number of processes that the launcher has started, as checked by :func:`check`."""
     return 1 if args.launcher == 'none' else int(os.environ[LAUNCHERS[args.launcher][1]])
+
+
+def _strength(text: str) -> float | str:
+    """Read the value of ``--balance``, which is the word :data:`BY_TASK` without one."""
+    if text == BY_TASK:
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'{text!r} is no number from 0 to 1') from None

@@ -64,6 +64,7 @@ class ImageFolder(Dataset):
     """
 
     counted_units = 'images'  # unit of ``class_counts``
+    one_class_each = True
 
     def __init__(
         self,

@@ -260,10 +260,11 @@ class CocoDataset(DenseDataset, BaseDataset):
             print_log(f'{line}, so that there is nothing to measure', 'current', logging.WARNING)
 
     def get_cat_ids(self, idx: int) -> list[int]:
-        """Return the labels of an image's instances but ignore regions, for mmengine's ``ClassBalancedDataset``."""
+        """Return the labels of an image's objects but crowds and ignore regions, by which classes are balanced."""
         if self.tile_table is not None and idx >= len(self.tile_table.shown):
             return []  # crowds, if anything
-        labels = (instance['bbox_label'] for instance in self.get_data_info(idx)['instances'])
+        instances = self.get_data_info(idx)['instances']
+        labels = (instance['bbox_label'] for instance in instances if not instance['ignore_flag'])
         return [label for label in labels if label != IGNORE_REGION]
 
     def filter_data(self) -> list[dict]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 from mmengine.dataset import Compose
 from mmengine.logging import MMLogger
 from torch.utils.data import Dataset
@@ -44,6 +46,7 @@ class MixedImages(Dataset):
         self.pipeline: Any = Compose(pipeline)
         self.mixes_plain = mixes_plain
         self._steps = list(pipeline)
+        self._drawn_up_to: np.ndarray | None = None  # cumulative chances of the other images; None for equal ones
 
     def update_skip_type_keys(self, skip_type_keys: Sequence[str]) -> None:
         """Leave out the steps of these types from now on, as mmdet's ``YOLOXModeSwitchHook`` has it.
@@ -61,6 +64,17 @@ class MixedImages(Dataset):
                 f'{", ".join(mixing)} of the training pipeline will go on mixing images: the steps to leave out are '
                 f'{", ".join(skip_type_keys)}'
             )
+
+    def draw_others_by(self, weights: np.ndarray) -> None:
+        """Draw the other images of a step in proportion to weights, (N,), rather than all alike."""
+        self._drawn_up_to = np.cumsum(weights) / np.sum(weights)
+
+    def _drawn(self, index: int) -> int:
+        """Return the image for an index that a step drew from all alike."""
+        if self._drawn_up_to is None:
+            return index
+        place = (index + random.random()) / len(self)
+        return min(int(np.searchsorted(self._drawn_up_to, place, side='right')), len(self) - 1)
 
     @property
     def metainfo(self) -> dict:
@@ -116,7 +130,7 @@ class MixedImages(Dataset):
                 drawn = step.get_indexes(self.dataset)
                 indices = drawn if isinstance(drawn, Sequence) else [drawn]
                 before = () if self.mixes_plain else steps[:number]
-                results['mix_results'] = [self._make(other, before, skipped)[0] for other in indices]
+                results['mix_results'] = [self._make(other, before, skipped)[0] for other in map(self._drawn, indices)]
             changed = step(results)
             if changed is None:
                 return None

@@ -69,13 +69,24 @@ class DetectionAnalysis:
         return None if self.overall.best is None else self.overall.best.score
 
 
-def analyze(records: Sequence[DetectedImage], classes: Sequence[str], masks: bool = False) -> DetectionAnalysis:
+def analyze(
+    records: Sequence[DetectedImage],
+    classes: Sequence[str],
+    masks: bool = False,
+    overlaps: Sequence[np.ndarray] | None = None,
+) -> DetectionAnalysis:
     """Match predictions with objects, and find errors and best scores.
+
+    Args:
+        records: of all images.
+        classes: K names.
+        masks: whether masks are compared rather than boxes.
+        overlaps: of each image, if they are known.
 
     Raises:
         ValueError: if masks are to be compared, and there are predictions without.
     """
-    overlaps = [object_overlaps(image, masks) for image in records]
+    overlaps = [object_overlaps(image, masks) for image in records] if overlaps is None else overlaps
     matches = match_objects(records, overlaps, len(classes), masks=masks)
     errors = find_errors(records, overlaps, matches, masks)
     curves, overall = class_curves(matches), overall_curve(matches)
@@ -115,7 +126,9 @@ def analyze(records: Sequence[DetectedImage], classes: Sequence[str], masks: boo
 def with_predictions(image: DetectedImage, rows: np.ndarray) -> DetectedImage:
     """Return the image with some of its predictions."""
     masks = None if image.masks is None else [image.masks[row] for row in rows.tolist()]
-    return replace(image, boxes=image.boxes[rows], scores=image.scores[rows], labels=image.labels[rows], masks=masks)
+    areas = None if image.mask_areas is None else image.mask_areas[rows]
+    boxes, scores, labels = image.boxes[rows], image.scores[rows], image.labels[rows]
+    return replace(image, boxes=boxes, scores=scores, labels=labels, masks=masks, mask_areas=areas)
 
 
 def object_findings(analysis: DetectionAnalysis) -> dict[str, ObjectFindings]:

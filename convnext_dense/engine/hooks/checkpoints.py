@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,12 @@ class Checkpoints(Hook):
             )
         return found
 
+    def deciding(self, metrics: Iterable[str]) -> tuple[str, Rule] | None:
+        """Return the name of the metric by which ``best.pth`` is chosen, and its rule; None if there is none."""
+        candidates = [one for one in metrics if self._known_rule(one) is not None]  # a metric never ends a run
+        name = None if self.best is None else find_metric(self.best, candidates)
+        return None if name is None else (name, self._rule_of(name))
+
     def before_train(self, runner: Runner) -> None:
         """Delete the temporary files of a killed run, and check the free disk space."""
         counted = 'steps' if runner.train_loop.counts_steps else 'epochs'
@@ -160,7 +166,7 @@ class Checkpoints(Hook):
         if runner.iter < runner.max_iters:
             self._save_last_step(runner)
             if is_main_process():
-                manifest.note_stopped_early(runner.work_dir, runner.iter)
+                manifest.note_stopped_early(runner.work_dir, runner.iter, runner.train_loop.stopped_by)
 
     def _save_last_step(self, runner: Runner) -> Path:
         """Save the state after the last step unless it is already saved, and return the file's path."""
@@ -193,8 +199,7 @@ class Checkpoints(Hook):
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         metrics, hub = metrics or {}, runner.message_hub
-        candidates = [one for one in metrics if self._known_rule(one) is not None]  # a metric never ends a run
-        name = None if self.best is None else find_metric(self.best, candidates)
+        name, _ = self.deciding(metrics) or (None, None)
         if name is not None and self._is_best(runner, name, metrics[name]):
             hub.update_info('best_score', metrics[name])
             hub.update_info('best_metric', name)

@@ -62,12 +62,20 @@ class EarlyStopping(EarlyStoppingHook):
             self._report_absence(runner, list(metrics))
             return
         super().after_val_epoch(runner, {self.monitor: metrics[name]})
-        state = {'wait_count': self.wait_count, 'best_score': self.best_score}
+        self.keep_state(runner, wait_count=self.wait_count, best_score=self.best_score)
+
+    def keep_state(self, runner: Runner, **state: Any) -> None:
+        """Put the hook's state into the message hub, which is in the checkpoints."""
         runner.message_hub.update_info(STATE, {**runner.message_hub.get_info(STATE, {}), self.monitor: state})
+
+    def kept_state(self, runner: Runner) -> dict[str, Any]:
+        """Return the hook's state in the message hub, empty before the first validation."""
+        state: dict[str, Any] = runner.message_hub.get_info(STATE, {}).get(self.monitor, {})
+        return state
 
     def resume(self, runner: Runner) -> None:
         """Set count and best score to those of the checkpoint that the run resumes from, which the message hub has."""
-        state: dict[str, Any] = runner.message_hub.get_info(STATE, {}).get(self.monitor, {})
+        state = self.kept_state(runner)
         self.wait_count = state.get('wait_count', self.wait_count)
         self.best_score = state.get('best_score', self.best_score)
 

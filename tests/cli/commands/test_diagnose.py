@@ -1,7 +1,9 @@
 """``diagnose`` and ``test --diagnose``: what is written where, what is refused, and what the terminal says."""
 
+import csv
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -186,9 +188,34 @@ def test_the_terminal_shows_the_most_important():
         '  box AP   40.00 %   38.0 to 42.0',
         '  e         0.50  ',
         'errors cost in AP50: location 7.2, missed 1.5',
-        'largest confusions: cat taken for dog (12 times)',
+        'largest confusions: cat taken for dog (12 objects)',
         '1 label suspected to be wrong',
         'to try next: 1. Try 0. (since)',
         '             2. Try 1. (since)',
         '             3. Try 2. (since)',
     ]
+
+
+def test_the_data_suspects_and_steps_are_part_of_it(tmp_path, own_image_folder, capsys):
+    train_images = sorted((own_image_folder / 'train/blue').iterdir())
+    shutil.copy(train_images[0], own_image_folder / 'val/red/copy.jpg')
+    folder = tmp_path / 'run'
+    assert train(own_image_folder, folder, '--epochs', '1') == 0
+    assert diagnose(folder, '--images', 0) == 0
+    content = json.loads((folder / 'diagnosis/diagnosis.json').read_text())
+    sections = {section['id']: section for section in content['sections']}
+    assert sections['data']['lead'].startswith("'blue' has 8 training images")
+    assert 'almost the same as a training image' in sections['duplicates']['lead']
+    with open(folder / 'diagnosis/suspects.csv', newline='') as file:
+        leaks = [row for row in csv.DictReader(file) if row['kind'] == 'leak']
+    assert str(own_image_folder / 'val/red/copy.jpg') in [row['image'] for row in leaks]
+    assert not (folder / 'diagnosis/suspects_coco.json').exists()  # images have no places
+    rules = [step['rule'] for step in content['steps']]
+    assert rules[0] == 'a tested image is almost the same as a training image'
+    assert 'fewer than 2,000 training images, and not `--recipe small`' in rules
+    said = capsys.readouterr().out
+    assert f'near-duplicate images: {sections["duplicates"]["lead"]}' in said and 'to try next: 1. Remove' in said
+
+    assert diagnose(folder, '--images', 0, '--no-duplicates') == 0
+    content = json.loads((folder / 'diagnosis/diagnosis.json').read_text())
+    assert 'duplicates' not in {section['id'] for section in content['sections']}

@@ -1,0 +1,110 @@
+"""An error for lack of memory as one line with the remedies that a command has."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UserError
+
+if TYPE_CHECKING:
+    from ..engine.out_of_memory import Shortage
+
+MOST_REMEDIES = 3
+
+
+@contextmanager
+def explained_memory(
+    args: argparse.Namespace, flags: Collection[str], cfg: Any = None, goes_on: Callable[[], str] | None = None
+) -> Iterator[None]:
+    """Context that converts an error for lack of memory to a UserError with remedies.
+
+    Args:
+        args: arguments of the command.
+        flags: flags that the command takes.
+        cfg: the config, if there is one already.
+        goes_on: tells how to continue a run; None for a command without one.
+
+    Raises:
+        UserError: instead of errors of torch, NumPy, OpenCV and the system.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if not isinstance(error, MemoryError) and 'torch' not in sys.modules:
+            raise
+        from ..engine.out_of_memory import explain_shortage, is_out_of_memory
+
+        if not is_out_of_memory(error):
+            raise
+        shortage = explain_shortage(error)
+        remedies = list(dict.fromkeys(find_remedies(args, flags, cfg, shortage)))[:MOST_REMEDIES]
+        rest = f'; {goes_on()}' if goes_on is not None else ''
+        raise UserError(f'{shortage}: try {", or ".join(remedies)}{rest}') from error
+
+
+def find_remedies(args: argparse.Namespace, flags: Collection[str], cfg: Any, shortage: Shortage) -> Iterator[str]:
+    """Yield what a command can do about a lack of memory, what helps most first.
+
+    Args:
+        args: arguments of the command.
+        flags: flags that the command takes.
+        cfg: the config, or None.
+        shortage: what is known of the error.
+    """
+    given, trains = vars(args), '--resume' in flags
+    if trains and not shortage.in_evaluation:
+        yield from _smaller_training(given, cfg, shortage)
+    elif trains or 'test_dataloader' in (cfg or {}) or '--show-dir' in flags:
+        key = 'val_dataloader' if trains else 'test_dataloader'
+        loader = (cfg or {}).get(key) or {}
+        if loader.get('batch_size') != 1 and not _sets(given, f'{key}.batch_size', 1):
+            yield f'--cfg-options {key}.batch_size=1'
+    for flag in ('--batch-size', '--batch'):
+        if not trains and flag in flags and given.get(flag.strip('-').replace('-', '_')) != 1:
+            yield f'{flag} 1'
+    if '--tile' in flags and given.get('tile') is None:
+        yield '--tile 512 (large images in parts)'
+    if '--image-size' in flags and not (trains and given.get('resume') is not None):
+        yield 'smaller images with --image-size H W'
+    if '--size' in flags:
+        yield 'smaller images with --size'
+    if '--shape' in flags:
+        yield 'a smaller --shape'
+    if not shortage.on_gpu:
+        yield from _fewer_workers(given, cfg, trains)
+        yield 'ending other programs'
+    elif '--device' in flags:
+        yield '--device cpu'
+    yield 'a config of a smaller backbone (convnext-dense list)'
+    yield 'a machine with more memory'
+
+
+def _smaller_training(given: dict[str, Any], cfg: Any, shortage: Shortage) -> Iterator[str]:
+    batch = cfg.train_dataloader.batch_size if cfg is not None else given.get('batch')
+    if batch != 1:
+        half = f'--batch {max(1, batch // 2)}' if isinstance(batch, int) else '--batch 1'
+        yield half if given.get('batch') is not None or given.get('resume') is not None else '--batch auto'
+    precision = cfg.optim_wrapper.get('type') if cfg is not None else None
+    if shortage.on_gpu and precision == 'OptimWrapper' and given.get('amp') is None:
+        yield '--amp bf16'
+    backbone = (cfg.model.get('backbone') or {}) if cfg is not None else {}
+    if 'ConvNeXt' in str(backbone.get('type')) and not backbone.get('with_cp') and shortage.phase:
+        yield '--cfg-options model.backbone.with_cp=True (computes activations twice instead of keeping them)'
+
+
+def _fewer_workers(given: dict[str, Any], cfg: Any, trains: bool) -> Iterator[str]:
+    key = 'train_dataloader' if trains else 'test_dataloader'
+    workers = ((cfg or {}).get(key) or {}).get('num_workers', 0)
+    if workers > 1 and not _sets(given, f'{key}.num_workers', 1):
+        yield f'--cfg-options {key}.num_workers=1'
+
+
+def _sets(given: dict[str, Any], key: str, value: Any) -> bool:
+    options = given.get('cfg_options')
+    return isinstance(options, dict) and options.get(key) == value
