@@ -148,8 +148,8 @@ def prepare(args: argparse.Namespace) -> Prepared:
         total = cfg.train_cfg.total_batch_size
         if isinstance(args.batch, int) and args.batch * processes > total:
             raise UserError(
-                f'--batch {args.batch} is more than the total batch of --recipe small, {total}: take a smaller one, or '
-                'another total with --cfg-options train_cfg.total_batch_size=N'
+                f'--batch {args.batch} is more than the total batch of --recipe small, {total}: take a smaller one, '
+                'or another total with --cfg-options train_cfg.total_batch_size=N'
             )
     if args.trust_pickle:
         source = checkpoints.find_newest(cfg.work_dir) if resumes else cfg.get('load_from') or cfg.get('pretrained')
