@@ -146,7 +146,8 @@ def confused_classes(known: Known) -> Iterator[Advice]:
         return
     one = max(found, key=lambda pair: pair.share_of_errors)
     lost = 0.0 if facts.value is None else (100 - facts.value) * one.share_of_errors / 100
-    noun = facts.unit[:-1] if one.times == 1 else facts.unit
+    unit = 'pixels' if facts.pixel_accuracy is not None else facts.unit
+    noun = unit[:-1] if one.times == 1 else unit
     yield Advice(
         f'Look at the labels of {one.true!r} and {one.predicted!r}, and give more examples that tell them apart; if '
         f'the difference does not matter, join them: `{_merge(one.true, one.predicted)}`.',
