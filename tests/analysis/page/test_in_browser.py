@@ -91,6 +91,10 @@ def test_structure_for_screen_readers(runs, open_page, fragment):
       document.querySelectorAll('main table').forEach((one) => {
         if (!one.querySelector('th')) faults.push(`no headings: ${one.outerHTML.slice(0, 80)}`);
       });
+      document.querySelectorAll('[role=img], [role=group], dialog').forEach((one) => {
+        const label = one.getAttribute('aria-label') || one.getAttribute('aria-labelledby');
+        if (!label) faults.push(`no label: ${one.outerHTML}`);
+      });
       ['header', 'nav', 'main'].forEach((tag) => { if (!document.querySelector(tag)) faults.push(`no ${tag}`); });
       return faults;
     }""")

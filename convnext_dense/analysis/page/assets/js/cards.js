@@ -30,7 +30,7 @@ function intervalBar(headline) {
 /** Metrics with their kinds of weights as a compact grid: { kinds, rows: [{ name, values }] }. */
 function metricGrid(results) {
   const words = { raw: 'raw weights', ema: 'averaged (EMA)' };
-  return h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Metrics' },
+  return h('div', { class: 'scroll', tabindex: '0', role: 'group', 'aria-label': 'Metrics' },
     h('table', { class: 'data metrics' },
       h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'metric'),
         results.kinds.map((kind) => h('th', { scope: 'col', class: 'numeric' }, words[kind] || kind)))),

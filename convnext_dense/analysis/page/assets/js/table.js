@@ -71,7 +71,7 @@ function table(content, context = {}) {
   draw();
   return h('div', { class: 'block' }, title,
     content.note ? h('p', { class: 'note' }, inline(content.note)) : null, filter,
-    h('div', { class: 'scroll', role: 'region', 'aria-labelledby': title.id, tabindex: '0' },
+    h('div', { class: 'scroll', role: 'group', 'aria-labelledby': title.id, tabindex: '0' },
       h('table', { class: 'data', 'aria-labelledby': title.id }, h('thead', {}, h('tr', {}, heads)), body)),
     pages, meanings(columns));
 }
