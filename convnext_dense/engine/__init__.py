@@ -16,6 +16,7 @@ from .hooks.param_scheduler import ParamScheduler
 from .hooks.patience import Patience
 from .hooks.progress import ProgressBar
 from .hooks.run_length import RunLength
+from .lr_range import LrRangeLoop
 from .runner import COMMANDS, Runner
 from .train_loop import TrainLoop
 
@@ -30,6 +31,7 @@ __all__ = [
     'FirstStep',
     'KeepSplit',
     'LogProcessor',
+    'LrRangeLoop',
     'ParamScheduler',
     'Patience',
     'ProgressBar',

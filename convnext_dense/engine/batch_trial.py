@@ -112,8 +112,12 @@ class TrialLoop(TrainLoop):
         runner.optim_wrapper.zero_grad()
 
 
-def trial_config(cfg: Config, work_dir: str) -> Config:
-    """Return a config that tries batches and does nothing else: no data but those for training, no files.
+KEPT_HOOKS = ('ema', 'runtime_info', 'sampler_seed', 'bad_images')
+"""Default hooks without files or lines in the log."""
+
+
+def quiet_config(cfg: Config, work_dir: str) -> Config:
+    """Return a config of a run that leaves nothing: no validation, no schedule, no checkpoints, no log.
 
     Args:
         cfg: the config of the run.
@@ -123,13 +127,25 @@ def trial_config(cfg: Config, work_dir: str) -> Config:
     settings.update(
         {f'{mode}_{part}': None for mode in ('val', 'test') for part in ('cfg', 'dataloader', 'evaluator')}
     )
-    kept = {key: hook for key, hook in (settings.get('default_hooks') or {}).items() if key == 'ema'}
+    kept = {key: hook for key, hook in (settings.get('default_hooks') or {}).items() if key in KEPT_HOOKS}
     dropped = dict.fromkeys(set(settings.get('default_hooks') or {}) - set(kept))
     settings.update(
-        work_dir=work_dir, launcher='none', load_from=None, resume=False, param_scheduler=None, custom_hooks=None,
+        work_dir=work_dir, launcher='none', resume=False, param_scheduler=None, custom_hooks=None,
         default_hooks={**dropped, **kept, 'first_step': None, 'run_length': None, 'keep_split': None},
         visualizer=None, log_level='ERROR',
     )  # fmt: skip
+    return Config(settings)
+
+
+def trial_config(cfg: Config, work_dir: str) -> Config:
+    """Return a config that tries batches and does nothing else.
+
+    Args:
+        cfg: the config of the run.
+        work_dir: a temporary folder.
+    """
+    settings = quiet_config(cfg, work_dir).to_dict()
+    settings['load_from'] = None
     if not settings.get('lora'):  # whose adapters need weights
         settings['pretrained'] = None
     settings['train_cfg'].update(type='convnext_dense.TrialLoop')

@@ -23,6 +23,7 @@ from .heads import count_head_rows
 from .mild_augmentation import Milder, of_classification
 from .records import AS_FOUND, ClassifiedEntry, ClassInfo, Comparison, DataOptions, MainMetrics, PreparedImage
 from .sizes import value_at
+from .tuned import Tuned, image_settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -127,6 +128,9 @@ class ClassificationTask(Task):
         from ..data.classification.check import read_image_folder
 
         return read_image_folder(datasets)
+
+    def tuned_settings(self, cfg: Config, starts_from_weights: bool) -> dict[str, Tuned]:
+        return {**super().tuned_settings(cfg, starts_from_weights), **dict(image_settings(cfg))}
 
     def image_parts(self, cfg: Config) -> list[dict]:
         return [*own_datasets(cfg)]

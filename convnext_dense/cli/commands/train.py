@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from mmengine.config import Config
 from mmengine.dist import get_world_size, is_main_process
@@ -22,7 +23,7 @@ from ...config.balance import keep_balance, set_balance
 from ...config.batch import check_batch_once, find_batch, keep_batch_of_run, set_batch
 from ...config.find import find_work_dir
 from ...config.freezing import check_frozen, freeze
-from ...config.kept_lr import describe_kept_lr
+from ...config.kept_lr import LR, describe_kept_lr
 from ...config.length import planned_length, set_length
 from ...config.machine import fit_to_machine
 from ...config.patience import keep_patience, set_patience
@@ -52,7 +53,27 @@ from ..tile_arguments import tile_options
 from .check_data import check_and_print
 
 
-def run(args: argparse.Namespace) -> None:
+class Prepared(NamedTuple):
+    """A config that is ready for the runner, and what is to be said of it."""
+
+    cfg: Config
+    said: list[str]
+    moved: str | None
+    """A warning if the data of a resumed run are elsewhere."""
+    continued: str | Path | None
+    """Work dir of the run that is resumed."""
+
+
+def prepare(args: argparse.Namespace) -> Prepared:
+    """Read the config of a run and change it as the arguments of ``train`` say.
+
+    Raises:
+        UserError: if they can't be followed.
+    """
+    if args.lr is not None:
+        if LR in args.cfg_options:
+            raise UserError(f'--lr {args.lr:g} and --cfg-options {LR}={args.cfg_options[LR]} differ: leave out one')
+        args.cfg_options[LR] = args.lr
     options = dict(reads='train', **reading_arguments(args), **image_arguments(args), **band_arguments(args))
     options['copy_paste'] = args.copy_paste
     options['tiles'] = tiles = tile_options(args)._replace(of_run=partial(_tiles_of_run, args))
@@ -119,9 +140,9 @@ def run(args: argparse.Namespace) -> None:
         said.append((args.balance is None and keep_balance(cfg, continued)) or '')
     moved = check_resumed(cfg, continued) if continued is not None else None
     if recipe is not None:
-        said.append(keep_settings(cfg, recipe, _given(args)))
+        said.append(keep_settings(cfg, recipe, given_by(args)))
     elif args.recipe == SMALL and not saved:
-        said += apply_small_recipe(cfg, _given(args), processes_of(args))
+        said += apply_small_recipe(cfg, given_by(args), processes_of(args))
     if args.trust_pickle:
         source = checkpoints.find_newest(cfg.work_dir) if resumes else cfg.get('load_from') or cfg.get('pretrained')
         if source is None:
@@ -157,8 +178,14 @@ def run(args: argparse.Namespace) -> None:
         _check_data(cfg, args.config, args.on_bad_image == 'skip')
     task.check_trainable(cfg)
     fit_to_machine(cfg)
+    return Prepared(cfg, said, moved, continued)
+
+
+def run(args: argparse.Namespace) -> None:
+    cfg, said, moved, continued = prepare(args)
+    task = task_of(cfg)
     memory = explained_memory(args, args.flags, cfg, partial(_describe_going_on, args, cfg))
-    with propagate_failures(), memory, _with_batch(args, cfg, continued, said), Runner.from_cfg(cfg) as runner:
+    with propagate_failures(), memory, with_batch(args, cfg, continued, said), Runner.from_cfg(cfg) as runner:
         if args.freeze is not None:
             check_frozen(runner.bare_model, cfg, args.freeze)
         check_first_step(runner.bare_model, cfg, task)
@@ -205,7 +232,7 @@ def _describe_going_on(args: argparse.Namespace, cfg: Config) -> str:
 
 
 @contextmanager
-def _with_batch(args: argparse.Namespace, cfg: Config, continued: object, said: list[str]) -> Iterator[None]:
+def with_batch(args: argparse.Namespace, cfg: Config, continued: object, said: list[str]) -> Iterator[None]:
     """Context of a run with the batch that ``--batch`` asks for; the line about it is added to ``said``."""
     check_batch_once(args.batch, args.cfg_options)
     if args.batch == AUTO and continued is not None:
@@ -243,7 +270,7 @@ def _check_start(args: argparse.Namespace, cfg: Config) -> None:
         ) from error
 
 
-def _given(args: argparse.Namespace) -> Given:
+def given_by(args: argparse.Namespace) -> Given:
     """Return what the command line sets, which a recipe leaves alone."""
     options = args.cfg_options or {}
     flags = {'--epochs': args.epochs, '--iters': args.iters}
@@ -284,9 +311,14 @@ def resume_command(args: argparse.Namespace) -> str:
 
 
 def _work_dir(args: argparse.Namespace, cfg: Config) -> str:
+    return args.work_dir or cfg.get('work_dir') or default_work_dir(args)
+
+
+def default_work_dir(args: argparse.Namespace) -> str:
+    """Return the work dir of a run without ``--work-dir``, by its config, data and techniques."""
     name = '_'.join([Path(args.config).stem, *(['without', *args.without] if args.without else [])])
     name += f'_{args.data.replace("-", "_")}' if args.data in SAMPLES else ''
-    return args.work_dir or cfg.get('work_dir') or f'work_dirs/{name}'
+    return f'work_dirs/{name}'
 
 
 def _tiles_of_run(args: argparse.Namespace, cfg: Config) -> RunTiles | None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import math
 import os
 
 from ...config.techniques import TECHNIQUES
@@ -106,6 +107,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='images that a process takes at once; gradients are accumulated to the total batch of the recipe as '
         "before. 'auto': as many as fit into memory, by trying (default: the config's)",
     )
+    parser.add_argument(
+        '--lr',
+        type=parsed(parse_lr),
+        metavar='LR',
+        help="learning rate for the total batch of the config; find-lr suggests one (default: the config's)",
+    )
     parser.add_argument('--seed', type=int, metavar='N', help="random seed (default: the config's, 0)")
     parser.add_argument('--epochs', type=int, metavar='N', help='epochs to train; the lr schedule is scaled to them')
     parser.add_argument(
@@ -181,6 +188,21 @@ def parse_batch(text: str) -> int | str:
     if not text.isdecimal() or int(text) < 1:
         raise UserError(f'{text!r} is no batch: take a whole number from 1, or auto')
     return int(text)
+
+
+def parse_lr(text: str) -> float:
+    """Parse a learning rate.
+
+    Raises:
+        UserError: if it is no number above 0.
+    """
+    try:
+        lr = float(text)
+    except ValueError:
+        lr = 0.0
+    if not 0 < lr < math.inf:
+        raise UserError(f'{text!r} is no learning rate: take a number above 0, such as 1e-4')
+    return lr
 
 
 def check(args: argparse.Namespace) -> None:

@@ -1,0 +1,148 @@
+"""Find a learning rate by a range test."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from ...analysis.lr_curve import Marks, draw
+from ...engine import Runner
+from ...engine.batch_trial import quiet_config
+from ...engine.dry_run import check_first_step
+from ...engine.lr_range import LrRangeLoop, Step, Suggestion, smooth, suggest
+from ...errors import UserError
+from ...io.files import atomic_write
+from ...io.progress import busy
+from ...tasks import task_of
+from ...version import __version__
+from ..arguments import program
+from ..out_of_memory import explained_memory
+from .train import default_work_dir, prepare, with_batch
+
+JSON_NAME, FIGURE_NAME = 'find_lr.json', 'find_lr.png'
+ALIKE = 2.0
+"""Factor between two learning rates up to which they are about the same."""
+
+
+def run(args: argparse.Namespace) -> None:
+    out = Path(args.out or Path(default_work_dir(args), 'find_lr'))
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f'{out} cannot be made ({error.strerror}): choose another folder with --out') from None
+    with tempfile.TemporaryDirectory() as folder:
+        args.work_dir = os.path.join(folder, 'run')
+        loop = _test(args)
+    suggestion = suggest(loop.curve)
+    facts = _facts(args, loop, suggestion)
+    with atomic_write(out / JSON_NAME) as file:
+        file.write_text(json.dumps(facts, indent=1) + '\n')
+    marks = Marks(
+        suggestion.steepest if suggestion else None, loop.own_lr, suggestion.at_minimum if suggestion else None
+    )
+    with atomic_write(out / FIGURE_NAME) as file:
+        draw(loop.curve, file, 'png', marks, facts['title'])
+    for line in describe(loop.curve, suggestion, loop.own_lr, loop.ended, facts['title'], flag=_flag(args)):
+        print(line)
+    print(f'the curve is {out / FIGURE_NAME}, its values are in {out / JSON_NAME}')
+
+
+def _test(args: argparse.Namespace) -> LrRangeLoop:
+    """Run the range test; nothing of it stays."""
+    cfg, said, *_ = prepare(args)
+    task = task_of(cfg)
+    with explained_memory(args, args.flags, cfg), with_batch(args, cfg, None, said):
+        quiet = _ramp_config(cfg, args)
+        with Runner.from_cfg(quiet) as runner:
+            check_first_step(runner.bare_model, quiet, task)
+            loop: Any = runner.train_loop
+            for line in filter(None, (*said, f'{loop.plan}, {args.steps} steps')):
+                print(line)
+            with busy(f'{args.steps} steps with growing learning rates'):
+                try:
+                    runner.train()
+                except (AttributeError, KeyError) as error:
+                    explained = task.explain_training_error(error, cfg)
+                    if explained is None:
+                        raise
+                    raise UserError(explained) from error
+    found: LrRangeLoop = loop
+    return found
+
+
+def _ramp_config(cfg: Config, args: argparse.Namespace) -> Config:
+    """Return the config of the test: the run's own, whose steps have growing learning rates."""
+    quiet = quiet_config(cfg, cfg.work_dir)
+    own = cfg.train_cfg
+    kept = {key: own[key] for key in ('total_batch_size', 'planned_batch_size') if own.get(key) is not None}
+    ramp = dict(type='convnext_dense.LrRangeLoop', max_iters=args.steps, lr_start=args.start, lr_end=args.end)
+    quiet.train_cfg = {**ramp, **kept}
+    quiet.default_hooks.ema = None
+    return quiet
+
+
+def _flag(args: argparse.Namespace) -> str:
+    """Return the beginning of the command that trains with a learning rate."""
+    data = ['--data', args.data] if args.data else []
+    return ' '.join([program('train', args.prog.endswith('.py')), args.config, *data, '--lr'])
+
+
+def _facts(args: argparse.Namespace, loop: LrRangeLoop, suggestion: Suggestion | None) -> dict[str, Any]:
+    title = f'{Path(args.config).stem}, total batch {loop.plan.total}'
+    smoothed = smooth([step.loss for step in loop.curve if math.isfinite(step.loss)]).tolist()
+    return {
+        'title': title,
+        'command': args.command_line,
+        'version': __version__,
+        'plan': str(loop.plan),
+        'own_lr': loop.own_lr,
+        'suggestion': {**suggestion._asdict(), 'cautious': suggestion.cautious} if suggestion else None,
+        'ended': loop.ended,
+        'lrs': [step.lr for step in loop.curve],
+        'losses': [step.loss if math.isfinite(step.loss) else None for step in loop.curve],
+        'smoothed': smoothed,
+    }
+
+
+def describe(
+    curve: list[Step], suggestion: Suggestion | None, own: float, ended: str | None, title: str, flag: str
+) -> list[str]:
+    """Describe a curve in lines: where it ended, the suggestion, the config's own, and the command that takes it.
+
+    Args:
+        curve: the steps.
+        suggestion: what they tell, or None.
+        own: the config's learning rate.
+        ended: why the ramp ended early, or None.
+        title: config and batch.
+        flag: command up to the learning rate.
+    """
+    stop = f'ended at {curve[-1].lr:.2g}, since {ended}' if ended else f'went up to {curve[-1].lr:.2g}'
+    lines = [f'{title}: {len(curve)} steps from {curve[0].lr:.2g}; the ramp {stop}']
+    if suggestion is None:
+        return [
+            *lines,
+            "the loss has no clear descent, so nothing is suggested: keep the config's own learning rate "
+            f'({own:.3g}), or test with more steps (--steps) or from other weights (--pretrained)',
+        ]
+    falling = ', where the ramp ended: it may still fall, see --end' if suggestion.still_falling else ''
+    lines.append(
+        f'suggested: {suggestion.steepest:.2g}, where the loss fell fastest; it was least at '
+        f'{suggestion.at_minimum:.2g}{falling}, a tenth of which ({suggestion.cautious:.2g}) is the cautious choice'
+    )
+    factor = suggestion.steepest / own
+    if 1 / ALIKE <= factor <= ALIKE:
+        lines.append(f"the config's own, {own:.3g}, is about the same: keep it")
+    else:
+        times = f'{factor:.1f} times' if factor > 1 else f'1/{1 / factor:.1f} of'
+        lines.append(
+            f"that is {times} the config's own, {own:.3g}: try both, for instance `{flag} {suggestion.steepest:.2g}`"
+        )
+    return lines
