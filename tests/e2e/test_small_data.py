@@ -323,3 +323,28 @@ def _all_of(work_dir: Path) -> dict:
     assert last['runtime_info']['early_stopping']['best.pth']['best_at']
     assert last['meta']['run']['frozen']
     return found
+
+
+# -- --val-split
+
+
+def test_a_resumed_run_keeps_its_split(config, data, tmp_path, capsys):
+    root, run = tmp_path / 'flat', tmp_path / 'run'
+    shutil.copytree(data / 'train', root)
+    small = ('train_dataloader.batch_size=2',)
+    split = ('--val-split', '0.25', '--split-seed', '3')
+    assert train(config, root, run, *split, options=small) == 0
+    whole = torch.load(run / 'epoch_3.pth', weights_only=True)
+    (run / 'epoch_3.pth').unlink()
+    capsys.readouterr()
+    assert train(config, root, run, '--resume', options=small) == 0
+    assert '--val-split 0.25 --split-seed 3 is kept, by which the run split its data' in capsys.readouterr().out
+    assert same(torch.load(run / 'epoch_3.pth', weights_only=True)['state_dict'], whole['state_dict'])
+    assert train(config, root, run, '--resume', '--val-split', '0.5', options=small) == 2
+    assert 'has the split --val-split 0.25 --split-seed 3, and now --val-split 0.5 is given' in capsys.readouterr().err
+
+
+def test_a_folder_inside_a_data_set_is_not_split_but_named(config, data, tmp_path, capsys):
+    assert train(config, data / 'train', tmp_path / 'run', '--val-split', '0.2') == 2
+    said = f'--val-split 0.2: {data / "train"} is the train folder of a data set itself: give the folder around it'
+    assert said in capsys.readouterr().err
