@@ -46,6 +46,7 @@ METRIC_NAMES = {
             's': ', small objects',
             'm': ', medium objects',
             'l': ', large objects',
+            **{shape: f', {shape} objects' for shape in ('tall', 'square', 'wide')},
         }.items()
     },
     **{f'{metric}_{group}': f'{metric} of {group}' for metric in ('PQ', 'SQ', 'RQ') for group in ('things', 'stuff')},
