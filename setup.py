@@ -57,6 +57,7 @@ setup(
     license_files=['LICENSE'],
     python_requires='>=3.10,<3.14',
     packages=find_packages(include=['convnext_dense', 'convnext_dense.*', 'convnext_dense_doctor']),
+    package_data={'convnext_dense.analysis.page': ['assets/*.html', 'assets/*/*', 'vendor/*/*']},
     install_requires=requirements('runtime'),
     extras_require={'optional': requirements('optional'), 'dev': requirements('dev')},
     entry_points={'console_scripts': ['convnext-dense = convnext_dense_doctor:console']},

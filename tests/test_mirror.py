@@ -15,6 +15,7 @@ TESTED_ELSEWHERE = {
     'cli/parsers/adapt.py': 'cli/commands/test_adapt.py',
     'cli/parsers/benchmark.py': 'cli/commands/test_benchmark.py',
     'cli/parsers/check_data.py': 'cli/commands/test_check_data.py',
+    'cli/parsers/compare.py': 'cli/commands/test_compare.py',
     'cli/parsers/config.py': 'cli/commands/test_config.py',
     'cli/parsers/convert_data.py': 'cli/commands/test_convert_data.py',
     'cli/parsers/convert_weights.py': 'cli/commands/test_convert_weights.py',
@@ -35,6 +36,7 @@ TESTED_ELSEWHERE = {
     'cli/parsers/sample.py': 'cli/commands/test_sample.py',
     'cli/parsers/test.py': 'cli/commands/test_test.py',
     'cli/parsers/train.py': 'cli/commands/test_train.py',
+    'cli/parsers/tune.py': 'cli/commands/test_tune.py',
     'cli/prepared_test.py': 'cli/commands/test_diagnose.py',
     'cli/test_arguments.py': 'cli/commands/test_diagnose.py',
     'cli/parsers/weights.py': 'cli/commands/test_weights.py',
@@ -55,6 +57,7 @@ TESTED_ELSEWHERE = {
     'data/formats/building.py': 'data/formats/test_labelme.py',
     'data/formats/supervisely_shapes.py': 'data/formats/test_supervisely.py',
     'data/layouts.py': 'data/formats/test_coco_find.py',
+    'engine/kept_maps.py': 'engine/test_tiled_evaluation.py',
     'engine/evaluation_loops.py': 'e2e/test_classifier.py',
     'models/network_input.py': 'models/tiled/test_model.py',
     'models/tiled/convert.py': 'models/tiled/test_model.py',
@@ -82,6 +85,8 @@ TESTED_ELSEWHERE = {
 }
 # Test files of no single module, each with their subject.
 OF_NO_MODULE = {
+    'analysis/page/test_in_browser.py': 'the scripts of analysis/page/assets, in Chromium',
+    'analysis/page/test_images_in_browser.py': 'the browser of predictions and its viewer, in Chromium',
     'compat/test_only_here.py': 'the rule that only compat/ changes other libraries',
     'checkpoints/test_resume_schedulers.py': 'schedulers in checkpoints/resume.py',
     'cli/commands/test_demo_annotations.py': 'the --format of cli/commands/demo.py',

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from ..diagnosis.content import Cell, Column, Diagnosis, Section, Table, Text
 from ..diagnosis.findings.base import Findings, gallery_images, with_shown_images
 from ..diagnosis.labels_to_check import with_table
 from ..diagnosis.next_steps import next_steps
+from ..diagnosis.record_file import RECORDS_FILE, RunInfo, write_records
 from ..diagnosis.records import ClassifiedImage, DetectedImage
 from ..diagnosis.run_facts import UNKNOWN, RunFacts
 from ..diagnosis.step_rules.base import Known
@@ -20,6 +21,7 @@ from ..diagnosis.suspects import Suspect
 from ..io.files import write_errors
 from ..results.colors import class_colors
 from ..tasks import Task
+from ..tasks.findings import have_masks
 from .collect import CollectedTest
 from .data_findings import NOTHING, DataFindings
 from .diagnosis_file import write_diagnosis
@@ -75,6 +77,8 @@ def diagnose(
     facts = None if findings is None else findings.facts
     known = Known(facts, data.training, data.tested, run, data.leaks, data.compared)
     _write_suspects(collected, suspects, classes, folder)
+    if findings is not None:
+        _write_records(collected, source, classes, folder)
     diagnosis = Diagnosis(
         source.task.name,
         classes,
@@ -93,6 +97,16 @@ def diagnose(
     )
     write_diagnosis(diagnosis, folder)
     return diagnosis, findings
+
+
+def _write_records(collected: CollectedTest, source: Source, classes: Sequence[str], folder: Path) -> None:
+    """Write the records of all images, from which runs are compared."""
+    stuff = collected.metainfo.get('stuff_classes')
+    things = None if stuff is None else len(classes) - len(stuff)
+    info = RunInfo(source.task.name, classes, things, source.data, source.checkpoint, collected.weights)
+    records: Any = [image.record for image in collected.images]
+    detected = [one for one in records if isinstance(one, DetectedImage)]
+    write_records(folder / RECORDS_FILE, info, records, bool(detected) and have_masks(detected))
 
 
 def _write_suspects(

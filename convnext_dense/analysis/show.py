@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 from PIL import Image
 
 from ..counting import counted
-from ..engine.tiled_evaluation import MOST_DRAWN
+from ..engine.kept_maps import MOST_DRAWN
 from ..io.image_size import ImageSize
 from ..tasks import Task
 

@@ -19,7 +19,7 @@ from ..diagnosis.diagnosed_image import DiagnosedImage, LabelMaps
 from ..diagnosis.findings.base import Findings, ObjectFindings
 from ..diagnosis.outlines import mask_outline
 from ..diagnosis.records import NO_LABEL, ClassifiedImage, DetectedImage
-from ..engine.tiled_evaluation import MOST_DRAWN
+from ..engine.kept_maps import MOST_DRAWN
 from ..errors import UserError
 from ..io.coco_format import IGNORE_REGION, Polygons, RunLengths
 from ..io.files import write_errors
@@ -106,7 +106,8 @@ def show_images(
 
     def show(place: int) -> ShownImage | UserError:
         number = numbers[place]
-        image, maps = collected.images[number], collected.maps.get(number)
+        image, packed = collected.images[number], collected.maps.get(number)
+        maps = None if packed is None else packed.unpacked()
         try:
             pixels, size = _read(image, collected.reading)
         except UserError as error:

@@ -101,6 +101,10 @@ class PreparedTest:
             if takes(dataset, 'needs_annotations'):
                 dataset.needs_annotations = False
 
+    def keep_for_diagnosis(self) -> None:
+        """Have the model keep what a diagnosis takes beyond results."""
+        self.task.keep_for_diagnosis(self.cfg)
+
     def training_config(self) -> Config:
         """Read the config again, with the training data that belong to the tested ones.
 

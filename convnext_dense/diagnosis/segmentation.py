@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -14,6 +15,9 @@ from .boundary import boundary_f1, boundary_tolerance, count_boundaries
 from .confusion import Confusion, mean_of_defined
 from .intervals import Measure, Quantity
 from .records import SegmentedImage
+
+MOST_MEASURED = 1 << 23
+"""Pixels of the largest label map whose boundaries and regions are measured as they are: larger ones are thinned."""
 
 
 class RankedImage(NamedTuple):
@@ -53,6 +57,11 @@ def count_image(
     tolerance = boundary_tolerance(ImageSize.of(truth))
     counts = count_boundaries(truth, prediction, classes, tolerance) if boundaries else None
     return SegmentedImage(path, Confusion.count(classes, true, predicted), counts)
+
+
+def thinning(size: ImageSize) -> int:
+    """Return the whole factor by which label maps are thinned before they are measured, 1 for most images."""
+    return max(math.ceil(math.sqrt(size.height * size.width / MOST_MEASURED)), 1)
 
 
 def rank_images(images: Sequence[SegmentedImage]) -> list[RankedImage]:

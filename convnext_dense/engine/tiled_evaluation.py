@@ -21,11 +21,10 @@ from ..io.windowed_image import WindowedImage
 from ..models.tiled import TiledModel
 from ..models.tiled.convert import panoptic_map
 from ..tiling.settings import TileSettings
-
-MOST_DRAWN = 1 << 26
-"""Pixels of the largest image that hooks may draw, whose label map is kept for that: 67 million, some 500 MB."""
+from .kept_maps import KeptMaps
 
 Labels = tuple[np.ndarray, np.ndarray]
+"""Predicted and true labels of a part of an image."""
 Truth = Callable[[Window], np.ndarray]
 Show = Callable[[int, int], object]
 
@@ -188,15 +187,12 @@ def _process_labels(
     takes_blocks = len(evaluator.metrics) == 1 and getattr(evaluator.metrics[0], 'takes_blocks', False)
     grid, blocks = model.label_blocks(image, advance=progress)
     progress.total = grid.predictions
-    kept: Labels | None = None
-    if not takes_blocks or image.size.height * image.size.width <= MOST_DRAWN:
-        kept = np.empty(image.size, np.uint8), np.empty(image.size, np.uint8)
+    kept = KeptMaps(image.size, grid.classes, not takes_blocks, model.keeps_confidence)
 
     def parts() -> Iterator[Labels]:
         for block in blocks:
             true = truth(block.window)
-            if kept is not None:
-                kept[0][block.window.slices], kept[1][block.window.slices] = block.labels, true
+            kept.add(block, true)
             yield block.labels, true
 
     if takes_blocks:
@@ -204,8 +200,6 @@ def _process_labels(
     else:
         for _ in parts():
             pass
-    if kept is not None:
-        maps = (PixelData(data=torch.from_numpy(labels)[None]) for labels in kept)
-        sample.set_data(dict(zip(('pred_sem_seg', 'gt_sem_seg'), maps, strict=True)))
+    kept.set_on(sample)
     if not takes_blocks:
         evaluator.process(data_samples=[sample])

@@ -32,6 +32,11 @@ class Window(NamedTuple):
         return len(self.logits) if self.queries is None else self.queries.shape[1]
 
 
+Confidence = Callable[[Tensor], Tensor]
+"""Returns the confidence of the class with the highest score, in [0, 1], of scores with the classes in the last
+dimension, which is left out."""
+
+
 class Scores(NamedTuple):
     """Logits (height, width, K) that are computed on demand: ``rows(start, stop)`` returns some of the rows."""
 
@@ -82,12 +87,35 @@ def label_map(
     Returns:
         A label map (height, width): uint8 for up to 256 classes, else int32.
     """
+    return labels_with_confidence(windows, size, meta, align_corners)[0]
+
+
+def labels_with_confidence(
+    windows: Sequence[Window],
+    size: Sequence[int],
+    meta: Mapping[str, Any],
+    align_corners: bool = False,
+    confidence: Confidence | None = None,
+) -> tuple[Tensor, Tensor | None]:
+    """Return the label map of :func:`label_map`, and the confidence of each label.
+
+    Args:
+        windows, size, meta, align_corners: see there.
+        confidence: what gives the confidences; None for none.
+
+    Returns:
+        The label map, and the confidences, float16 (height, width), or None.
+    """
     scores = _of_image(windows, size, meta, align_corners)
     kind = torch.uint8 if windows[0].classes <= 256 else torch.int32
     labels = torch.empty(scores.height, scores.width, dtype=kind, device=windows[0].logits.device)
+    shares = None if confidence is None else labels.new_empty(labels.shape, dtype=torch.float16)
     for start, stop in _strips(scores, windows[0], size, meta):
-        labels[start:stop] = _argmax(scores.rows(start, stop))
-    return labels
+        rows = scores.rows(start, stop)
+        labels[start:stop] = _argmax(rows)
+        if confidence is not None and shares is not None:
+            shares[start:stop] = confidence(rows)
+    return labels, shares
 
 
 def score_map(

@@ -11,16 +11,17 @@ from mmengine.logging import MMLogger
 from mmengine.structures import PixelData
 from torch import Tensor, nn
 
+from ..compat.albu_random import seed_albu
 from ..compat.mmdet_call_warnings import silence_call_warnings
 from ..compat.mmdet_imports import light_imports
 from ..errors import UserError
 from ..registry import MODELS
 from .band_preprocessor import TakesBands
-from .label_map import Window, label_map, labels_of_probabilities, score_map
+from .label_map import Window, labels_of_probabilities, labels_with_confidence, score_map
 from .memory_format import format_for_heads
 
 with light_imports():
-    import mmseg.datasets  # noqa: F401 - registers data sets and transforms, as the next does models
+    from mmseg.datasets.transforms import Albu  # registers data sets and transforms, as the next does models
     from mmseg.models.data_preprocessor import SegDataPreProcessor
     from mmseg.models.decode_heads import Mask2FormerHead, MaskFormerHead, dm_head, uper_head
     from mmseg.models.decode_heads.decode_head import BaseDecodeHead
@@ -28,6 +29,7 @@ with light_imports():
     from mmseg.structures import SegDataSample
 
 silence_call_warnings()
+seed_albu(Albu)
 
 
 @MODELS.register_module()
@@ -50,6 +52,8 @@ class Segmentor(EncoderDecoder):
     needs. mmseg's own ``predict`` is used for them, if the head has one output channel, and if it overrides
     ``predict`` or ``predict_by_feat`` otherwise. Of one channel, mmseg's ``seg_logits`` are probabilities; of queries,
     the scores of the classes.
+
+    If ``test_cfg.keep_confidence`` is set, they have ``confidence``, float16 (1, H, W): the probability of each label.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -59,8 +63,12 @@ class Segmentor(EncoderDecoder):
     def predict(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> list[SegDataSample]:
         """Predict the labels of images (N, 3, H, W), at each sample's ``ori_shape``."""
         keeps, queries = bool(self.test_cfg.get('keep_logits')), _predicts_by_queries(self.decode_head)
+        measures = bool(self.test_cfg.get('keep_confidence'))
         if not queries and (keeps or not _independent_classes(self.decode_head)):
-            return super().predict(inputs, data_samples)
+            predicted = super().predict(inputs, data_samples)
+            for sample in predicted if measures else ():
+                set_confidence(sample, _probabilities(self._last_head, sample.seg_logits.data))
+            return predicted
         if data_samples is None:
             data_samples = [SegDataSample() for _ in inputs]
         of_images = list(zip(*self._windows(inputs), strict=True))
@@ -69,11 +77,33 @@ class Segmentor(EncoderDecoder):
             if keeps:
                 scores = score_map(*place)
                 sample.set_data({'seg_logits': PixelData(data=scores)})
-                labels = scores.argmax(0)
+                labels, shares = scores.argmax(0), None
             else:
-                labels = label_map(*place)
+                confidence = self.confidence if measures else None
+                labels, shares = labels_with_confidence(*place, confidence)
             sample.set_data({'pred_sem_seg': PixelData(data=labels[None])})
+            if shares is not None:
+                sample.set_data({'confidence': PixelData(data=shares[None])})
+            elif measures:
+                set_confidence(sample, scores)
         return data_samples
+
+    def confidence(self, scores: Tensor, dim: int = -1) -> Tensor:
+        """Return the probability of the class with the highest score, in [0, 1].
+
+        Args:
+            scores: any shape: logits of several classes, or of a head with queries sums of probabilities.
+            dim: dimension of the classes, which is left out.
+        """
+        highest = scores.amax(dim)
+        if _predicts_by_queries(self._last_head):
+            return highest.clamp(max=1)
+        return highest.sigmoid() if _uses_sigmoid(self._last_head) else (highest - scores.logsumexp(dim)).exp()
+
+    @property
+    def _last_head(self) -> Any:
+        head: Any = self.decode_head
+        return head[-1] if isinstance(head, nn.ModuleList) else head  # the last of a cascade predicts
 
     def _windows(self, inputs: Tensor) -> Iterator[list[Window]]:
         """Yield what is predicted in each window, for each of the images."""
@@ -265,9 +295,26 @@ class SegmentorTTA(SegTTAModel):
         for sample, total in zip(first, sums, strict=True):
             labels = labels_of_probabilities(total / count, threshold, dim=0)
             sample.set_data({'pred_sem_seg': PixelData(data=labels[None])})
+            if self.module.test_cfg.get('keep_confidence'):
+                set_confidence(sample, total / count)
             if self.keeps_scores:
                 sample.set_data({'seg_logits': PixelData(data=total / count)})
         return list(first)
+
+
+def set_confidence(sample: SegDataSample, probabilities: Tensor) -> None:
+    """Set the confidence of a sample's labels.
+
+    Args:
+        sample: with ``pred_sem_seg``.
+        probabilities: of the classes, (K, H, W); or of class 1, (1, H, W).
+    """
+    if len(probabilities) == 1:
+        own = probabilities[0]
+        shares = torch.where(sample.pred_sem_seg.data[0] == 1, own, 1 - own)
+    else:
+        shares = probabilities.amax(0).clamp(max=1)
+    sample.set_data({'confidence': PixelData(data=shares.half()[None])})
 
 
 def _probabilities(head: Any, logits: Tensor) -> Tensor:
@@ -279,6 +326,11 @@ def _probabilities(head: Any, logits: Tensor) -> Tensor:
     """
     if head.out_channels == 1 or _predicts_by_queries(head):
         return logits
+    return logits.sigmoid() if _uses_sigmoid(head) else logits.softmax(dim=0)
+
+
+def _uses_sigmoid(head: Any) -> bool:
+    """Check whether all losses of a head are those of independent probabilities for each class."""
     loss = getattr(head, 'loss_decode', None)
     losses = loss if isinstance(loss, nn.ModuleList) else [loss]
-    return logits.sigmoid() if all(getattr(loss, 'use_sigmoid', False) for loss in losses) else logits.softmax(dim=0)
+    return all(getattr(loss, 'use_sigmoid', False) for loss in losses)

@@ -26,6 +26,7 @@ from ..errors import UserError
 from .mild_augmentation import Milder, of_pipelines
 from .records import Part
 from .task_data import TaskData
+from .tuned import Tuned, optimizer_settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -132,6 +133,9 @@ class Task(TaskData):
             metainfo: the test set's ``classes`` and, in panoptic segmentation, ``stuff_classes``.
         """
         raise self._unsupported('has no diagnosis')
+
+    def keep_for_diagnosis(self, cfg: Config) -> None:
+        """Change a config so that predictions of its model have what a diagnosis takes beyond results."""
 
     def shown_maps(self, output: Any, metainfo: Mapping[str, Any]) -> LabelMaps | None:
         """Return label maps of a model's output, as a page shows them; None for a task without, or if it has none.
@@ -321,6 +325,15 @@ class Task(TaskData):
     def explain_training_error(self, error: Exception, cfg: Config) -> str | None:
         """Explain an error of the model in training that its config or data cause, in one line; None for others."""
         return None
+
+    def tuned_settings(self, cfg: Config, starts_from_weights: bool) -> dict[str, Tuned]:
+        """Return the settings of a config that ``tune`` can search, by their names in :data:`.tuned.SETTINGS`.
+
+        Args:
+            cfg: the config, as ``--cfg-options`` change it.
+            starts_from_weights: the run starts from pretrained weights.
+        """
+        return dict(optimizer_settings(cfg, starts_from_weights))
 
     # -- Linear probe
 

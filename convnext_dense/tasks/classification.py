@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
@@ -23,6 +24,7 @@ from .heads import count_head_rows
 from .mild_augmentation import Milder, of_classification
 from .records import AS_FOUND, ClassifiedEntry, ClassInfo, Comparison, DataOptions, MainMetrics, PreparedImage
 from .sizes import value_at
+from .tuned import Tuned, image_settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,11 +61,12 @@ class ClassificationTask(Task):
     ) -> None:
         from ..data.classification.find import find_split
         from ..data.classification.layout import Reading
+        from ..data.layouts import IMAGE_FOLDER, misplaced
 
         point_at_root(cfg, root)
         reading = Reading(options.format, options.label_column)
         has_train, has_val = (find_split(root, split, reading) is not None for split in ('train', 'val'))
-        check_unsplit(options, has_train, has_val, root)
+        check_unsplit(options, has_train, has_val, root, misplaced(Path(root), IMAGE_FOLDER))
         alone = has_train and not has_val
         for key in LOADERS:
             if cfg.get(key) is None:
@@ -127,6 +130,9 @@ class ClassificationTask(Task):
         from ..data.classification.check import read_image_folder
 
         return read_image_folder(datasets)
+
+    def tuned_settings(self, cfg: Config, starts_from_weights: bool) -> dict[str, Tuned]:
+        return {**super().tuned_settings(cfg, starts_from_weights), **dict(image_settings(cfg))}
 
     def image_parts(self, cfg: Config) -> list[dict]:
         return [*own_datasets(cfg)]

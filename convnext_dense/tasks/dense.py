@@ -12,6 +12,7 @@ from .base import Task
 from .pipelines import kind_of, mean_side, reading_steps
 from .records import ClassInfo, Comparison, Part, PredictionEntry, PreparedImage
 from .tiles import TileOptions, seen_in_training, set_tiles
+from .tuned import Tuned, pipeline_settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -170,6 +171,9 @@ class DenseTask(Task):
 
     def exported_input(self, image: PreparedImage, normalization: Normalization) -> Tensor:
         return image.tensor.float() if normalization.bands else image.tensor.flip(0).float()  # from BGR
+
+    def tuned_settings(self, cfg: Config, starts_from_weights: bool) -> dict[str, Tuned]:
+        return {**super().tuned_settings(cfg, starts_from_weights), **dict(pipeline_settings(cfg))}
 
     def training_parts(self, model: Any, image: Tensor) -> Iterator[Part]:
         features = [image]

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..diagnosis.confusion import Confusion
 from ..diagnosis.diagnosed_image import DiagnosedImage, LabelMaps
-from ..diagnosis.records import NO_LABEL, ClassifiedImage, DetectedImage, SegmentedImage, TrueObjects
-from ..diagnosis.segmentation import count_image
+from ..diagnosis.records import (
+    NO_LABEL,
+    ClassifiedAmongMany,
+    ClassifiedImage,
+    DetectedImage,
+    SegmentedImage,
+    TrueObjects,
+)
+from ..diagnosis.segmentation import count_image, thinning
 from ..diagnosis.suspect_regions import ContradictedImage, Region, contradicted_regions
 from ..io.coco_format import Instance
 from ..io.image_size import ImageSize
@@ -20,8 +27,8 @@ from ..io.shown_size import shown_labels, shown_size
 from ..results import encode_masks
 from ..results.rle import encode_crops
 
-MOST_MEASURED = 1 << 23
-"""Pixels of the largest label map whose boundaries and regions are measured as they are: larger ones are thinned."""
+MANY_CLASSES = 1000
+"""Classes above which a classified image keeps its highest scores alone."""
 NO_CLASS = 65535
 """No class, in label maps of more than 255 classes."""
 
@@ -30,7 +37,8 @@ def classified(output: Mapping[str, Any]) -> DiagnosedImage:
     """Convert a classifier's prediction: a dict with ``scores``, ``path`` and, if it is known, ``label``."""
     label = output.get('label')
     scores = output['scores'].float().cpu().numpy()
-    record = ClassifiedImage(str(output.get('path', '')), scores, NO_LABEL if label is None else int(label))
+    of_kind = ClassifiedImage if len(scores) <= MANY_CLASSES else ClassifiedAmongMany
+    record = of_kind(str(output.get('path', '')), scores, NO_LABEL if label is None else int(label))
     return DiagnosedImage(record, has_truth=label is not None)
 
 
@@ -78,15 +86,12 @@ def segmented(output: Any, classes: int) -> DiagnosedImage:
         pixels, maps, factor = large['pixels'], large['maps'], large['factor']
     else:
         maps = {name: _pixels(output, key) for name, key in MAPS.items()}
+        if maps['confidence'] is None and 'seg_logits' in output:
+            maps['confidence'] = _confidence(output.seg_logits.data)
         pixels, factor = None, thinning(size)
     if maps['truth'] is None:
         return DiagnosedImage(SegmentedImage(path, nothing_counted(classes)), size, has_truth=False)
     return _counted(path, size, maps, classes, factor, pixels)
-
-
-def thinning(size: ImageSize) -> int:
-    """Return the whole factor by which label maps are thinned to be measured, 1 for most images."""
-    return max(math.ceil(math.sqrt(size.height * size.width / MOST_MEASURED)), 1)
 
 
 MAPS = {'truth': 'gt_sem_seg', 'predicted': 'pred_sem_seg', 'confidence': 'confidence'}
@@ -104,25 +109,25 @@ def _counted(
     """Count the pixels of an image, and find its boundaries and regions in maps that are thinned by a factor."""
     truth, predicted, confidence = maps['truth'], maps['predicted'], maps['confidence']
     assert truth is not None and predicted is not None
-    if pixels is None:
+    if pixels is None and factor > 1:
         pixels = count_image(path, truth, predicted, classes, boundaries=False).pixels
         truth, predicted = truth[::factor, ::factor], predicted[::factor, ::factor]
         confidence = None if confidence is None else confidence[::factor, ::factor]
-    record = SegmentedImage(path, pixels, count_image(path, truth, predicted, classes).boundaries)
+    counted = count_image(path, truth, predicted, classes)
+    record = counted if pixels is None else replace(counted, pixels=pixels)
     if confidence is None:
         return DiagnosedImage(record, size)
     found = contradicted_regions(path, truth, predicted, confidence, classes)
-    return DiagnosedImage(record, size, enlarged(found, factor) if factor > 1 else found)
+    return DiagnosedImage(record, size, enlarged(found, factor, size) if factor > 1 else found)
 
 
-def enlarged(image: ContradictedImage, factor: int) -> ContradictedImage:
+def enlarged(image: ContradictedImage, factor: int, size: ImageSize) -> ContradictedImage:
     """Bring the regions of a thinned image to the pixels of the image."""
 
     def region(one: Region) -> Region:
         left, top, right, bottom = (edge * factor for edge in one.box)
-        return Region(
-            one.label, one.predicted, (left, top, right, bottom), one.pixels * factor**2, one.confidence, one.share
-        )
+        box = (left, top, min(right, float(size.width)), min(bottom, float(size.height)))
+        return replace(one, box=box, pixels=one.pixels * factor**2)
 
     return ContradictedImage(
         image.path, [region(one) for one in image.regions], image.sure * factor**2, image.right * factor**2
@@ -150,6 +155,12 @@ def as_shown(labels: np.ndarray, classes: int) -> np.ndarray:
 def nothing_counted(classes: int) -> Confusion:
     """Return the counts of an image without ground truth."""
     return Confusion.sum(classes, ())
+
+
+def _confidence(logits: Any) -> np.ndarray:
+    """Return the probability of the labels from mmseg's ``seg_logits`` (K, H, W), or the probabilities of class 1."""
+    found = logits[0].sub(0.5).abs().add(0.5) if len(logits) == 1 else (logits.amax(0) - logits.logsumexp(0)).exp()
+    return found.cpu().numpy()
 
 
 def _pixels(output: Any, key: str) -> np.ndarray | None:

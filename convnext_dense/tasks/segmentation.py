@@ -81,16 +81,6 @@ def _set_kind(dataset: ConfigDict) -> None:
         dataset.format = reading.source.format
 
 
-def _check_same_label_zero(known: object, given: object, checkpoint: str = 'the checkpoint') -> None:
-    """Check that a setting of ``reduce_zero_label`` is that of a checkpoint's run, if both are known."""
-    words = {True: 'ignored', False: 'a class'}
-    if known in words and given in words and known != given:
-        raise UserError(
-            f'label 0 of the masks was {words[bool(known)]} in the training of {checkpoint}: leave out --label-zero, '
-            'and reduce_zero_label in the config'
-        )
-
-
 class SegmentationTask(DenseTask):
     """Semantic segmentation on images with label maps, with mmseg's segmentors and mIoU."""
 
@@ -156,7 +146,7 @@ class SegmentationTask(DenseTask):
         The labels of a checkpoint and of its data have the same names whatever 0 means, so that only its own meaning
         keeps the names on the classes that it learned.
         """
-        from ..data.segmentation.label_zero import AUTO
+        from ..data.segmentation.label_zero import AUTO, check_same_label_zero
         from ..data.segmentation.masks import agree_on_label_zero
         from ..data.segmentation.options import MaskOptions
 
@@ -169,7 +159,7 @@ class SegmentationTask(DenseTask):
         known = None if trained is None else trained.reduce_zero_label
         if known is not None:
             for _, setting in settings:
-                _check_same_label_zero(known, setting)
+                check_same_label_zero(known, setting)
             settings = [(root, known if setting == AUTO else setting) for root, setting in settings]
         agreed = agree_on_label_zero(settings, options)
         for dataset in folders:
@@ -277,6 +267,9 @@ class SegmentationTask(DenseTask):
 
         return segmented(output, len(metainfo['classes']))
 
+    def keep_for_diagnosis(self, cfg: Config) -> None:
+        cfg.model.get('module', cfg.model).setdefault('test_cfg', {}).keep_confidence = True
+
     def shown_maps(self, output: Any, metainfo: Mapping[str, Any]) -> LabelMaps | None:
         from .diagnosed_images import label_maps
 
@@ -303,8 +296,10 @@ class SegmentationTask(DenseTask):
         Raises:
             UserError: if they contradict each other.
         """
+        from ..data.segmentation.label_zero import check_same_label_zero
+
         known, given = meta.get('reduce_zero_label'), tested_dataset(cfg).get('reduce_zero_label')
-        _check_same_label_zero(known, given, f'checkpoint {checkpoint}')
+        check_same_label_zero(known, given, f'checkpoint {checkpoint}')
         words = (True, False)
         if known not in words and given not in words:
             logging.getLogger('mmengine').warning(

@@ -25,6 +25,8 @@ MOST_UINT8_CLASSES = 255
 """Most classes whose labels are uint8, in which 255 is left for pixels without a class."""
 
 Predict = Callable[[Sequence[Window]], torch.Tensor]
+Confidence = Callable[[torch.Tensor], torch.Tensor]
+"""Returns the confidence of the class with the highest score, (H, W) in [0, 1], of scores (K, H, W)."""
 
 
 class Position(NamedTuple):
@@ -42,6 +44,8 @@ class Block(NamedTuple):
     """uint8 or uint16 (H, W); see :func:`label_dtype`."""
     next: Position
     """Where to go on once this block is kept."""
+    confidence: np.ndarray | None = None
+    """float16 (H, W), in [0, 1]; None unless it was asked for."""
 
 
 class BlockGrid:
@@ -163,7 +167,11 @@ def tile_weights(axis: TileAxis, i: int) -> torch.Tensor:
 
 
 def label_blocks(
-    grid: BlockGrid, predict: Predict, batch: int = 1, start: tuple[int, int] = (0, 0)
+    grid: BlockGrid,
+    predict: Predict,
+    batch: int = 1,
+    start: tuple[int, int] = (0, 0),
+    confidence: Confidence | None = None,
 ) -> Iterator[Block]:
     """Predict the tiles of an image and yield blocks of labels as they become final, one for a row of tiles in a lane.
 
@@ -176,33 +184,38 @@ def label_blocks(
             Where a network has one logit x for two classes and a threshold t, these are log(t / (1 - t)) and x.
         batch: largest number of windows that are predicted at once.
         start: lane and row to begin with, such as :attr:`Block.next` of the last block that was kept.
+        confidence: what gives the confidences of blocks, of the sums of weighted logits; None for blocks without.
 
     Raises:
         ValueError: if the logits have another shape.
     """
     lane, row = start
     for current in range(lane, len(grid.lanes)):
-        sums = _LaneSums(grid, predict, batch, current)
+        sums = _LaneSums(grid, predict, batch, current, confidence)
         if row:
             sums.predict_row(row - 1)
         for i in range(row, len(grid.rows)):
-            labels = sums.predict_row(i)
+            labels, confidences = sums.predict_row(i)
             following = Position(current, i + 1) if i + 1 < len(grid.rows) else Position(current + 1, 0)
-            yield Block(grid.window((current, i)), labels, following)
+            yield Block(grid.window((current, i)), labels, following, confidences)
         row = 0
 
 
 class _LaneSums:
     """The sums of weighted logits in a lane: the strip that the rows of tiles so far leave for the next."""
 
-    def __init__(self, grid: BlockGrid, predict: Predict, batch: int, lane: int) -> None:
-        self.grid, self.predict, self.batch, self.lane = grid, predict, batch, lane
+    def __init__(
+        self, grid: BlockGrid, predict: Predict, batch: int, lane: int, confidence: Confidence | None
+    ) -> None:
+        self.grid, self.predict, self.batch, self.lane, self.confidence = grid, predict, batch, lane, confidence
         window = grid.window((lane, 0))
         self.left, self.width = window.left, window.width
         self.strip: torch.Tensor | None = None  # (K, strip height, width), from the first row of the next tiles on
 
-    def predict_row(self, row: int) -> np.ndarray:
-        """Predict a row of tiles and return the labels that become final, (H, W); what is below goes into the strip.
+    def predict_row(self, row: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """Predict a row of tiles and return what becomes final; what is below goes into the strip.
+
+        These are labels (H, W), and their confidences if they are asked for.
 
         The sums for a tile's columns move to the right with the tiles. Those left of the next tile are final in this
         row. The strip is read before it is overwritten, since that happens where the sums have passed.
@@ -210,6 +223,7 @@ class _LaneSums:
         grid, window, rows = self.grid, self.grid.window((self.lane, row)), self.grid.rows[row]
         height = grid.y.starts[rows[-1]] + grid.y.tile - window.top
         labels = np.empty(window.size, label_dtype(grid.classes))
+        confidences = None if self.confidence is None else np.empty(window.size, np.float16)
         columns = grid.columns(self.lane)
         sums: torch.Tensor | None = None
         for i, j, logits in self._weighted_logits(grid.tiles_of((self.lane, row))):
@@ -221,13 +235,16 @@ class _LaneSums:
                 continue
             if left >= self.left:
                 own = slice(left - self.left, left - self.left + step)
-                labels[:, own] = sums[:, : window.height, :step].argmax(0).cpu().numpy()
+                done = sums[:, : window.height, :step]
+                labels[:, own] = done.argmax(0).cpu().numpy()
+                if self.confidence is not None and confidences is not None:
+                    confidences[:, own] = self.confidence(done).cpu().numpy()
                 if self.strip is not None and row + 1 < len(grid.rows):
                     self.strip[:, :, own] = sums[:, window.height :, :step]
             if j != columns[-1]:
                 new = self._sums_from(left + grid.x.tile, left + grid.x.tile + step, height, logits)
                 sums = torch.cat([sums[:, :, step:], new], dim=2)
-        return labels
+        return labels, confidences
 
     def _sums_from(self, left: int, right: int, height: int, like: torch.Tensor) -> torch.Tensor:
         """Return what earlier rows of tiles add to columns of the image in this row, (K, height, right - left)."""

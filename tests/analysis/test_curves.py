@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from convnext_dense.analysis.curves import draw, find_runs, read_runs, smooth
 from convnext_dense.errors import UserError
-from tests.analysis.test_report import LOSS, write_run, written
+from tests.helpers.written_runs import LOSS, write_run, written
 
 
 def test_smoothing_is_a_mean_over_a_twentieth_of_the_run():

@@ -15,6 +15,7 @@ import torch
 from convnext_dense.cli import run_verb
 from convnext_dense.engine.csv_log import read_scalars
 from convnext_dense.inference import load
+from tests.helpers.page_data import page_data
 from tests.helpers.run_tool import ATTO, ROOT, SMALL, test, train
 
 
@@ -154,7 +155,11 @@ def test_each_command_says_what_follows(run, image_folder, tmp_path, capsys, mon
         metrics = work_dir / 'metrics.json'
         assert last == f'these numbers are in {metrics}; `{report}` makes a page of curves, numbers and images'
         assert run_verb('report', [str(work_dir)]) == 0
-        assert capsys.readouterr().out == f'the page is at {work_dir / "report.html"}\n'
+        diagnose = f'{prefix.format("diagnose")} {work_dir}'
+        assert capsys.readouterr().out.splitlines() == [
+            f'the page has no diagnosis of {work_dir}: `{diagnose}` adds what is missing, then report again',
+            f'the page is at {work_dir / "report.html"}',
+        ]
     assert run_verb('test', [str(work_dir), '--out', str(tmp_path / 'm.json')]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == f'these numbers are in {tmp_path / "m.json"}'
 
@@ -175,15 +180,20 @@ def test_report_shows_curves_results_and_images(run, image_folder, capsys):
     capsys.readouterr()
     assert run_verb('report', [str(run.parent)]) == 0
     said = capsys.readouterr().out.strip().splitlines()[-1]
-    page = Path(said.removeprefix('the page is at ')).read_text()
+    text = Path(said.removeprefix('the page is at ')).read_text()
+    page = page_data(text)
+    (summary,) = page['data-page']['runs']
     top1 = json.loads((run / 'metrics.json').read_text())['metrics']['raw/top1']
-    assert f'<td>{top1:.2f}</td>' in page
-    commands = re.search('<pre>(.*?)</pre>', page, re.DOTALL)[1].splitlines()
+    rows = {row['name']: row['values'] for row in page['data-run-0']['results']['rows']}
+    assert rows['top-1'][0] == top1
+    assert summary['task'] == 'classification' and '8 epochs' in summary['facts_line']
+    commands = page['data-run-0']['commands']
     assert [Path(line.split()[1]).stem for line in commands] == ['train', 'test']
     assert all(str(run) in line for line in commands)
-    assert page.count('<svg') == 1
-    assert page.count('data:image/png;base64,') == 18
-    assert not re.search(r'(src|href)="http', page)  # self-contained
+    assert [panel['title'] for panel in page['data-run-0']['panels']][:1] == ['Training loss']
+    files = [one['src'] for one in page['data-run-0-files-0']]
+    assert len(files) == 18 and all(one.startswith('data:image/png;base64,') for one in files)
+    assert not re.search(r'(src|href)="http', text)  # self-contained
 
 
 def test_compile_is_passed_on(run, image_folder, tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.structures import PixelData
 
 from convnext_dense.data.segmentation.dataset import MaskFolder
-from convnext_dense.engine import tiled_evaluation
+from convnext_dense.engine import kept_maps
 from convnext_dense.engine.tiled_evaluation import TiledEvaluation, without_loading
 from convnext_dense.errors import BadImage, UserError
 from convnext_dense.evaluation import CocoAP, IoU, PanopticQuality
@@ -113,10 +113,34 @@ def test_masks_without_windows_are_read_once():
 
 
 def test_label_maps_of_large_images_are_not_kept(monkeypatch):
-    monkeypatch.setattr(tiled_evaluation, 'MOST_DRAWN', 100)
+    monkeypatch.setattr(kept_maps, 'MOST_DRAWN', 100)
     metrics, outputs, _ = evaluated(Segmentor(), labeled(), IoU())
     assert metrics == iou_of_whole()
     assert all('pred_sem_seg' not in output for output in outputs)
+
+
+@pytest.mark.parametrize('most', [100, 10**9])
+def test_a_diagnosis_gets_confidences_and_of_large_images_counts_and_thinned_maps(monkeypatch, most):
+    monkeypatch.setattr(kept_maps, 'MOST_DRAWN', most)
+    monkeypatch.setattr('convnext_dense.diagnosis.segmentation.MOST_MEASURED', SIZE[0] * SIZE[1] / 9)
+    model = Segmentor()
+    model.test_cfg['keep_confidence'] = True
+    model.confidence = lambda scores, dim: scores.softmax(dim).amax(dim)
+    metrics, outputs, _ = evaluated(model, labeled(), IoU())
+    assert metrics == iou_of_whole()
+    for output, prediction, truth in zip(outputs, *maps(), strict=True):
+        if most > 100:
+            assert output.confidence.data.shape == (1, *SIZE) and 0.3 < output.confidence.data.min() <= 1
+            continue
+        kept, factor = output.thinned, output.thinned['factor']
+        assert factor == 3
+        np.testing.assert_array_equal(kept['maps']['predicted'], prediction[::3, ::3])
+        np.testing.assert_array_equal(kept['maps']['truth'], truth[::3, ::3])
+        assert kept['maps']['confidence'].shape == prediction[::3, ::3].shape
+        labeled_pixels = truth != 255
+        expected = np.zeros((4, 4), int)
+        np.add.at(expected, (truth[labeled_pixels], prediction[labeled_pixels]), 1)
+        assert kept['pixels'].matrix().tolist() == expected.tolist()
 
 
 class PixelAccuracy(BaseMetric):

@@ -122,6 +122,42 @@ def test_nothing_has_all_classes_at_the_images_size(models, test_cfg, monkeypatc
     assert largest[0] < 3 * 192 * 262 < largest[1] == CLASSES * 192 * 262
 
 
+@pytest.mark.parametrize('keeps_logits', [False, True])
+@pytest.mark.parametrize('losses', ['softmax', 'sigmoid'])
+def test_confidences_are_the_probabilities_of_the_labels(models, losses, keeps_logits, monkeypatch):
+    ours, theirs = models
+    monkeypatch.setattr(ours.decode_head.loss_decode, 'use_sigmoid', losses == 'sigmoid')
+    images = torch.randn(1, 3, 70, 90)
+    settings = dict(SLIDE, keep_confidence=True, keep_logits=keeps_logits)
+    found = predictions(ours, settings, images, METAS[:1])[0]
+    logits = predictions(theirs, SLIDE, images, METAS[:1])[0].seg_logits.data
+    expected = logits.softmax(0) if losses == 'softmax' else logits.sigmoid()
+    assert found.confidence.data.shape == (1, 49, 67) and found.confidence.data.dtype == torch.float16
+    torch.testing.assert_close(found.confidence.data[0].float(), expected.amax(0), atol=1e-3, rtol=0)
+    assert 'confidence' not in predictions(ours, SLIDE, images, METAS[:1])[0]
+
+
+def test_the_confidence_of_one_channel_is_that_of_the_label():
+    model = build(Segmentor, classes=2, out_channels=1, threshold=0.3)
+    found = predictions(model, dict(WHOLE, keep_confidence=True), torch.randn(1, 3, 64, 64), [{}])[0]
+    share, labels = found.seg_logits.data[0], found.pred_sem_seg.data[0]
+    assert {0, 1} == set(labels.unique().tolist())
+    expected = torch.where(share > 0.3, share, 1 - share)
+    torch.testing.assert_close(found.confidence.data[0].float(), expected, atol=1e-3, rtol=0)
+
+
+def test_the_confidence_of_views_is_their_mean_probability():
+    model = build(Segmentor)
+    wrapped = SegmentorTTA.__new__(SegmentorTTA)
+    torch.nn.Module.__init__(wrapped)
+    wrapped.module = model
+    model.test_cfg = ConfigDict(WHOLE, keep_confidence=True)
+    logits = [torch.randn(CLASSES, 8, 9) for _ in range(2)]
+    found = wrapped.merge_preds([views_of(*logits)])[0]
+    expected = torch.stack([one.softmax(0) for one in logits]).mean(0).amax(0)
+    torch.testing.assert_close(found.confidence.data[0].float(), expected, atol=1e-3, rtol=0)
+
+
 def test_logits_are_kept_where_they_are_asked_for(models):
     images = torch.randn(1, 3, 70, 90)
     ours, theirs = (predictions(m, dict(SLIDE, keep_logits=True), images, METAS[:1])[0] for m in models)

@@ -11,7 +11,7 @@ from convnext_dense.diagnosis.classification import Predictions
 from convnext_dense.diagnosis.confusion import Confusion
 from convnext_dense.diagnosis.matching import match_objects
 from convnext_dense.diagnosis.overlaps import object_overlaps
-from convnext_dense.diagnosis.records import NO_LABEL
+from convnext_dense.diagnosis.records import NO_LABEL, ClassifiedAmongMany
 from convnext_dense.evaluation import Accuracy, CocoAP, IoU
 from convnext_dense.io.coco_format import IGNORE_REGION
 from convnext_dense.io.image_size import ImageSize
@@ -133,6 +133,22 @@ def test_accuracy_of_records_is_the_metrics():
     assert not unknown.has_truth and unknown.record.label == NO_LABEL
 
 
+def test_of_many_classes_the_highest_scores_are_kept_and_top1_is_the_metrics():
+    rng = np.random.default_rng(3)
+    outputs = []
+    for number in range(30):
+        scores = torch.from_numpy(rng.dirichlet(np.full(1500, 0.01)).astype(np.float32))
+        label = int(scores.argmax()) if number % 2 else int(rng.integers(1500))
+        outputs.append({'scores': scores, 'label': label, 'path': f'{number}.jpg'})
+    metric = Accuracy()
+    metric.process(None, outputs)
+    expected = metric.evaluate(30)
+    records = [classified(output).record for output in outputs]
+    assert all(isinstance(record, ClassifiedAmongMany) for record in records)
+    got = values(Predictions.of(records, 1500).measure([str(k) for k in range(1500)], by_class=False))
+    assert (got['top1'], got['top5']) == pytest.approx((expected['top1'], expected['top5']), abs=1e-10)
+
+
 def set_maps(output: BaseDataElement, **maps: np.ndarray) -> None:
     output.set_data({key: PixelData(data=torch.from_numpy(one)[None]) for key, one in maps.items()})
 
@@ -175,7 +191,7 @@ def test_large_label_maps_are_counted_whole_and_their_regions_are_found_in_thinn
     maps = {'gt_sem_seg': truth, 'pred_sem_seg': guess}
     set_maps(output, **maps, confidence=np.full((96, 128), 0.75, np.float32))
     exact = segmented(output, 5)
-    monkeypatch.setattr(diagnosed_images, 'MOST_MEASURED', 96 * 128 // 4)
+    monkeypatch.setattr(segmentation, 'MOST_MEASURED', 96 * 128 // 4)
     large = segmented(output, 5)
     assert large.record.pixels.matrix().tolist() == exact.record.pixels.matrix().tolist()
     assert int(large.record.pixels.matrix()[0, 1]) == 1

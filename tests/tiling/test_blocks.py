@@ -76,6 +76,20 @@ def test_labels_are_those_of_the_definition_however_the_image_is_walked(size, ov
         assert len(blocks) == grid.count and [grid.done(block.next) for block in blocks] == [*range(1, grid.count + 1)]
 
 
+def test_blocks_have_confidences_if_they_are_asked_for():
+    size = ImageSize(75, 91)
+    grid = BlockGrid(size, TILE, 0.2, 4, 20_000)
+    assert {block.confidence for block in label_blocks(grid, random_logits, 3)} == {None}
+    blocks = label_blocks(grid, random_logits, 3, confidence=lambda scores: scores.amax(0))
+    highest, labels = np.zeros(size, np.float32), np.zeros(size, np.uint8)
+    for block in blocks:
+        assert block.confidence.dtype == np.float16
+        highest[block.window.slices], labels[block.window.slices] = block.confidence, block.labels
+    np.testing.assert_array_equal(labels, direct_labels(size, TILE, 0.2, random_logits))
+    alone = random_logits([next(iter(tile_windows(size, TILE, 0.2)))])[0].amax(0)
+    np.testing.assert_allclose(highest[:20, :20], alone[:20, :20], atol=3e-3)  # no other tile is there
+
+
 def test_neighbors_share_a_pixel_with_weights_that_add_up_to_one():
     axis = TileAxis(100, 40, 0.25)
     sums = torch.zeros(100)

@@ -34,6 +34,7 @@ def run(args: argparse.Namespace) -> None:
     if args.weights is None:
         prepared.cfg.test_cfg.weights = 'ema' if prepared.has_average else 'raw'
     prepared.allow_no_annotations()
+    prepared.keep_for_diagnosis()
     collect = CollectImages(prepared.task, args.diagnosed_images)
     with prepared.runner() as runner:
         runner.register_hook(collect)
@@ -77,7 +78,8 @@ def summary(diagnosis: Diagnosis, findings: Findings | None) -> list[str]:
     if costs:
         lines.append('errors cost in AP50: ' + ', '.join(f'{kind} {cost:.1f}' for cost, kind in costs[:4]))
     if facts.confusions:
-        named = (f'{one.true} taken for {one.predicted} ({one.times:,} times)' for one in facts.confusions[:3])
+        noun = 'pixel' if facts.pixel_accuracy is not None else facts.unit.removesuffix('s')
+        named = (f'{one.true} taken for {one.predicted} ({counted(one.times, noun)})' for one in facts.confusions[:3])
         lines.append('largest confusions: ' + ', '.join(named))
     lines.append(f'{counted(len(findings.suspects), "label")} suspected to be wrong')
     lines += [f'{one.title.lower()}: {one.lead}' for one in diagnosis.sections if one.id in DATA_SECTIONS and one.lead]

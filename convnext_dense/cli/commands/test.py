@@ -28,6 +28,8 @@ def run(args: argparse.Namespace) -> None:
     if args.out_predictions:
         _check_writes_predictions(task)
         prepared.allow_no_annotations()
+    if args.diagnose:
+        prepared.keep_for_diagnosis()
     with prepared.runner() as runner:
         if not has_ground_truth(runner):
             print(f'{data} has no annotations: nothing is measured')

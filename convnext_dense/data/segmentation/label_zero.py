@@ -258,3 +258,13 @@ def _described(labels: Collection[int]) -> str:
         return f'the labels {ordered[0]} to {ordered[-1]}'
     shown = ordered if len(ordered) <= 4 else [*ordered[:3], f'... {ordered[-1]}']
     return f'the label{"s" if len(ordered) > 1 else ""} {", ".join(map(str, shown)) or "none"}'
+
+
+def check_same_label_zero(known: object, given: object, checkpoint: str = 'the checkpoint') -> None:
+    """Check that a setting of ``reduce_zero_label`` is that of a checkpoint's run, if both are known."""
+    words = {True: 'ignored', False: 'a class'}
+    if known in words and given in words and known != given:
+        raise UserError(
+            f'label 0 of the masks was {words[bool(known)]} in the training of {checkpoint}: leave out --label-zero, '
+            'and reduce_zero_label in the config'
+        )

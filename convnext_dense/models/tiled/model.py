@@ -25,7 +25,7 @@ from ...tiling.settings import TileSettings
 from ..network_input import TooThin, pack_image
 from .convert import shrunk_objects, tile_objects, tile_segments
 from .read_ahead import ReadAhead
-from .scores import class_scores, count_classes, keeping_scores
+from .scores import class_scores, confidence_of_blocks, count_classes, keeping_scores
 
 Advance = Callable[[int], object]
 """Called with numbers of tiles that are done."""
@@ -48,6 +48,11 @@ class TiledModel:
 
     def __init__(self, model: Any, transform: Callable[[dict], Any], tiles: TileSettings, batch: int = 1) -> None:
         self.model, self.transform, self.tiles, self.batch = model, transform, tiles, batch
+
+    @property
+    def keeps_confidence(self) -> bool:
+        """Whether blocks of labels have confidences."""
+        return confidence_of_blocks(self.model) is not None
 
     def count(self, size: ImageSize) -> int:
         """Return the number of tiles that :meth:`objects` and :meth:`segments` predict for an image.
@@ -140,7 +145,7 @@ class TiledModel:
                     samples = self._predict(ahead.take(windows), advance)
                 return torch.stack([class_scores(self.model, sample) for sample in samples])
 
-            yield from label_blocks(grid, predict, self.batch, start)
+            yield from label_blocks(grid, predict, self.batch, start, confidence_of_blocks(self.model))
 
     def _whole_objects(self, image: WindowedImage, advance: Advance | None) -> Objects:
         """Return the objects in the whole image, shrunk: first by a whole factor, and by the pipeline as usual."""

@@ -10,6 +10,8 @@ import torch
 from mmengine.model import BaseTTAModel
 from torch import Tensor, nn
 
+from ...tiling.blocks import Confidence
+
 LARGEST = 1 - 2**-24
 """The largest float32 below 1: a probability of 1 has no logit."""
 
@@ -54,6 +56,25 @@ def class_scores(model: Any, sample: Any) -> Tensor:
     head = head[-1] if isinstance(head, nn.ModuleList) else head  # the last of a cascade predicts
     own = _logit(scores.float())
     return torch.cat([_logit(torch.full_like(own, head.threshold)), own])
+
+
+def confidence_of_blocks(model: Any) -> Confidence | None:
+    """Return what gives the confidences of labels from sums of weighted :func:`class_scores`, (K, H, W).
+
+    None unless the model has ``test_cfg.keep_confidence`` and can tell them.
+    """
+    segmentor = _segmentor(model)
+    if not segmentor.test_cfg.get('keep_confidence') or not hasattr(segmentor, 'confidence'):
+        return None
+    has_probabilities = isinstance(model, BaseTTAModel)
+
+    def confidence(scores: Tensor) -> Tensor:
+        if segmentor.out_channels == 1:  # what is added up is log(t / (1 - t)) and log(p / (1 - p))
+            share = scores[1].sigmoid()
+            return torch.where(scores[1] > scores[0], share, 1 - share)
+        return scores.amax(0).clamp(max=1) if has_probabilities else segmentor.confidence(scores, 0)
+
+    return confidence
 
 
 def _segmentor(model: Any) -> Any:

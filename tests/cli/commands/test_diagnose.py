@@ -188,7 +188,7 @@ def test_the_terminal_shows_the_most_important():
         '  box AP   40.00 %   38.0 to 42.0',
         '  e         0.50  ',
         'errors cost in AP50: location 7.2, missed 1.5',
-        'largest confusions: cat taken for dog (12 times)',
+        'largest confusions: cat taken for dog (12 objects)',
         '1 label suspected to be wrong',
         'to try next: 1. Try 0. (since)',
         '             2. Try 1. (since)',

@@ -8,7 +8,7 @@ from PIL import Image
 from convnext_dense.cli import run_verb
 from convnext_dense.cli.commands.plot_log import sparkline
 from convnext_dense.engine.csv_log import CSVBackend
-from tests.analysis.test_report import write_run
+from tests.helpers.written_runs import write_run
 
 VALUES = {
     'train/loss': [(10, 4.0), (20, 1.25), (30, 2.0)],
