@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.large_tables import large_images, sample_tiles  # noqa: E402
 from benchmarks.measurements import machine, results_on  # noqa: E402
+from benchmarks.small_tables import small_recipe, small_scan  # noqa: E402
 
 
 def pages() -> list[Path]:
@@ -241,6 +242,40 @@ def _measured(result: dict) -> str:
     )
 
 
+def rules_of_next_steps() -> str:
+    """Make the list of rules by which a diagnosis says what to try next."""
+    from convnext_dense.diagnosis.next_steps import RULES
+
+    return '\n'.join(f'- {rule.text}' for rule in RULES)
+
+
+def suspected_labels(content: dict | None = None) -> str:
+    """Make a row for each task of how many corrupted labels are among the first that are suspected."""
+    path = HERE / 'suspected_labels.json'
+    if content is None and not path.exists():
+        return 'Not measured yet: `python benchmarks/suspected_labels.py classification`.'
+    content = content or json.loads(path.read_text())
+    lines = [
+        '| task | model | corrupted labels | of them among as many first suspects | among all suspects |',
+        '| --- ' * 5 + '|',
+    ]
+    for task, row in content.items():
+        ((metric, value),) = row['metric'].items()
+        kinds = ''
+        if len(row['kinds']) > 1:
+            kinds = ' (' + ', '.join(f'{kind} {found} of {of}' for kind, (found, of) in row['kinds'].items()) + ')'
+        cells = [
+            task,
+            f'`{" ".join([row["config"], *row["arguments"]])}`, {metric} {value:.1f}',
+            f'{row["corrupted"]:,} of {row["labels"]:,}',
+            f'**{row["found"] / row["corrupted"]:.0%}**{kinds}',
+            f'{row["found_in_all"] / row["corrupted"]:.0%} of {row["suspects"]:,}',
+        ]
+        lines.append(f'| {" | ".join(cells)} |')
+    environment = next(iter(content.values()))['environment']
+    return '\n'.join([*lines, '', f'Measured with `benchmarks/suspected_labels.py` on {machine(environment)}.'])
+
+
 LIBRARIES = ('torchvision', 'timm', 'transformers')
 USED = {  # by what tools/benchmark.py measures: whose versions stand below the table
     'forward': LIBRARIES,
@@ -353,6 +388,10 @@ TABLES = {
     'sample segmentation': partial(sample_dense, 'raw/mIoU'),
     'sample panoptic': partial(sample_dense, 'raw/PQ'),
     'sample tiles': sample_tiles,
+    'small recipe': small_recipe,
+    'small recipe scan': small_scan,
+    'rules of next steps': rules_of_next_steps,
+    'suspected labels': suspected_labels,
     'throughput': throughput,
     'weights matrix': weights_matrix,
 }

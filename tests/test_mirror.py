@@ -15,6 +15,7 @@ TESTED_ELSEWHERE = {
     'cli/parsers/adapt.py': 'cli/commands/test_adapt.py',
     'cli/parsers/benchmark.py': 'cli/commands/test_benchmark.py',
     'cli/parsers/check_data.py': 'cli/commands/test_check_data.py',
+    'cli/parsers/compare.py': 'cli/commands/test_compare.py',
     'cli/parsers/config.py': 'cli/commands/test_config.py',
     'cli/parsers/convert_data.py': 'cli/commands/test_convert_data.py',
     'cli/parsers/convert_weights.py': 'cli/commands/test_convert_weights.py',

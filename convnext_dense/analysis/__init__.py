@@ -1,6 +1,8 @@
 """Analysis: drawings of predictions and data sets, curves and reports of runs, and model complexity."""
 
+from ..diagnosis import DIAGNOSIS_FILE, DIAGNOSIS_FOLDER
+
 METRICS_FILE, SHOW_FOLDER = 'metrics.json', 'show'
 """Results in the work dir of a run: written by the verb ``test``, shown by ``report``."""
-DIAGNOSIS_FOLDER, DIAGNOSIS_FILE = 'diagnosis', 'diagnosis.json'
-"""The folder of a run's diagnosis in its work dir, and the file with all that was found."""
+
+__all__ = ['DIAGNOSIS_FILE', 'DIAGNOSIS_FOLDER', 'METRICS_FILE', 'SHOW_FOLDER']

@@ -13,9 +13,12 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ..data.foreign import innermost
-from ..diagnosis.diagnosed_image import DiagnosedImage, LabelMaps, map_value
+from ..diagnosis.diagnosed_image import DiagnosedImage, PackedMaps, map_value
 from ..diagnosis.records import SegmentedImage
 from ..tasks import Task
+
+MOST_KEPT = 5000
+"""Images of a process whose label maps are kept, some 50 MB."""
 
 
 class Place(NamedTuple):
@@ -42,7 +45,7 @@ class CollectedTest:
         weights: which were tested.
         images: in the order in which metrics sort them.
         spread: numbers of images that are spread evenly over the test set.
-        maps: label maps by the number of the image: of those spread ones, and of the worst.
+        maps: label maps by the number of the image: of all, or of many images of the spread ones and the worst.
         metainfo: of the test set: ``classes`` and so on.
         reading: how images are read, to be shown: ``value_range``, ``opening``, ``is_upright``.
         has_truth: False if no image has ground truth.
@@ -52,7 +55,7 @@ class CollectedTest:
     weights: Literal['raw', 'ema'] = 'raw'
     images: list[DiagnosedImage] = field(default_factory=list)
     spread: list[int] = field(default_factory=list)
-    maps: dict[int, LabelMaps] = field(default_factory=dict)
+    maps: dict[int, PackedMaps] = field(default_factory=dict)
     metainfo: Mapping[str, Any] = field(default_factory=dict)
     reading: Mapping[str, Any] = field(default_factory=dict)
     has_truth: bool = True
@@ -63,8 +66,8 @@ class CollectImages(Hook):
     """Hook that collects what a diagnosis is made of, from all processes, in the main one.
 
     If both raw and averaged weights are tested, those of the averaged weights are collected. Records are kept of all
-    images. Label maps, which are large, are kept as they are shown, of images spread evenly over the test set and of
-    the worst; each process keeps up to twice ``shown`` of them.
+    images. Label maps are kept as they are shown, compressed: of up to :data:`MOST_KEPT` images of a process, and of
+    further ones of those spread evenly over the test set and of the worst.
 
     Args:
         task: the task of the model.
@@ -82,7 +85,7 @@ class CollectImages(Hook):
     def _start(self) -> None:
         self._images: dict[Place, DiagnosedImage] = {}
         self._spread: set[Place] = set()
-        self._maps: dict[Place, LabelMaps] = {}
+        self._maps: dict[Place, PackedMaps] = {}
         self._worst: list[tuple[float, int, Place]] = []  # a heap, the best of them first
         self._skipped = 0
 
@@ -113,23 +116,23 @@ class CollectImages(Hook):
             self._keep_maps(place, image, output)
 
     def _keep_maps(self, place: Place, image: DiagnosedImage, output: Any) -> None:
-        """Keep the label maps of an image if it is one of the spread ones or, so far, of the worst."""
+        """Keep the label maps of an image, of many images those of the spread ones and of the worst so far."""
         if not isinstance(image.record, SegmentedImage) or not self.shown:
             return
         value = map_value(image.record) if image.has_truth else np.nan
         entry = (-value, len(self._images), place)
         is_bad = not np.isnan(value) and (len(self._worst) < self.shown or entry > self._worst[0])
-        if place not in self._spread and not is_bad:
+        if place not in self._spread and not is_bad and len(self._maps) >= MOST_KEPT:
             return
         maps = self.task.shown_maps(output, self._metainfo)
         if maps is None:
             return
-        self._maps[place] = maps
+        self._maps[place] = PackedMaps.of(maps)
         if is_bad:
             heapq.heappush(self._worst, entry)
         if len(self._worst) > self.shown:
             *_, better = heapq.heappop(self._worst)
-            if better not in self._spread:
+            if better not in self._spread and len(self._maps) > MOST_KEPT:
                 self._maps.pop(better, None)
 
     def after_test_epoch(self, runner: Runner, metrics: dict | None = None) -> None:

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from ..diagnosis import DIAGNOSIS_FILE
 from ..diagnosis.content import Diagnosis
-from ..errors import UserError
+from ..diagnosis.reading import find_diagnosis, read_diagnosis
 from ..io.files import write_errors
-from . import DIAGNOSIS_FILE, DIAGNOSIS_FOLDER
+
+__all__ = ['find_diagnosis', 'plain', 'read_diagnosis', 'write_diagnosis']
 
 
 def write_diagnosis(diagnosis: Diagnosis, folder: Path) -> None:
@@ -38,24 +40,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def find_diagnosis(run: Path) -> Path | None:
-    """Return the file of a run's diagnosis, by its work dir, or by the folder of a diagnosis; None if it has none."""
-    files = (run / DIAGNOSIS_FOLDER / DIAGNOSIS_FILE, run / DIAGNOSIS_FILE)
-    return next((file for file in files if file.is_file()), None)
-
-
-def read_diagnosis(file: Path) -> dict[str, Any]:
-    """Read a ``diagnosis.json``.
-
-    Raises:
-        UserError: if it can't be read, or is none.
-    """
-    try:
-        content = json.loads(file.read_text(encoding='utf-8'))
-    except (OSError, ValueError) as error:
-        raise UserError(f'{file} cannot be read ({error}): diagnose the run again') from None
-    if not isinstance(content, dict) or 'headlines' not in content:
-        raise UserError(f'{file} is no diagnosis: diagnose the run again')
-    return content

@@ -106,7 +106,8 @@ def show_images(
 
     def show(place: int) -> ShownImage | UserError:
         number = numbers[place]
-        image, maps = collected.images[number], collected.maps.get(number)
+        image, packed = collected.images[number], collected.maps.get(number)
+        maps = None if packed is None else packed.unpacked()
         try:
             pixels, size = _read(image, collected.reading)
         except UserError as error:

@@ -37,6 +37,7 @@ VERBS = {
     'adapt': 'write a config for a head of mmdet or mmseg on a ConvNeXt, and list those configs',
     'weights': 'list published weights, with their licenses and normalization',
     'config': 'print a resolved config and the origin of each value',
+    'compare': 'compare two diagnosed runs on the same images, with intervals of the differences',
     'report': 'make an HTML page with curves, results and images of finished runs',
     'plot-log': 'plot the curves of runs, in the terminal and as a figure',
     'check-data': 'check every image and annotation of a data set',

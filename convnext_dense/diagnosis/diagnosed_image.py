@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -34,6 +35,11 @@ class DiagnosedImage(NamedTuple):
     has_truth: bool = True
 
 
+PACKING = 1
+"""Level of compression: the fastest."""
+NO_PIXELS = np.zeros((0, 0), np.uint8)
+
+
 @dataclass(frozen=True, eq=False)
 class LabelMaps:
     """The classes of an image's pixels, shrunk to the size at which they are shown.
@@ -49,6 +55,33 @@ class LabelMaps:
     truth: np.ndarray | None
     predicted_objects: Sequence[ShownObject] | None = None
     true_objects: Sequence[ShownObject] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class PackedMaps:
+    """Label maps that are compressed, some kilobytes of an image."""
+
+    maps: LabelMaps
+    """Without pixels."""
+    pixels: Mapping[str, tuple[bytes, tuple[int, ...], str]]
+
+    @classmethod
+    def of(cls, maps: LabelMaps) -> PackedMaps:
+        """Compress label maps."""
+        found = {name: array for name in ('predicted', 'truth') if (array := getattr(maps, name)) is not None}
+        pixels = {
+            name: (zlib.compress(array.tobytes(), PACKING), array.shape, array.dtype.str)
+            for name, array in found.items()
+        }
+        return cls(replace(maps, predicted=NO_PIXELS, truth=None), pixels)
+
+    def unpacked(self) -> LabelMaps:
+        """Return the label maps."""
+        arrays = {
+            name: np.frombuffer(zlib.decompress(data), kind).reshape(shape)
+            for name, (data, shape, kind) in self.pixels.items()
+        }
+        return replace(self.maps, **arrays)  # type: ignore[arg-type]
 
 
 def map_value(record: SegmentedImage) -> float:

@@ -53,6 +53,12 @@ class Measure:
             return np.full(len(self.quantities), np.nan)
         return self.compute(np.ones((1, self.images), np.int64))[0]
 
+    def without_classes(self) -> Measure:
+        """Return the numbers of all classes alone, without those of each class."""
+        kept = [place for place, quantity in enumerate(self.quantities) if quantity.class_name is None]
+        quantities = [self.quantities[place] for place in kept]
+        return Measure(quantities, self.images, lambda counts: self.compute(counts)[:, kept], self.bounds)
+
 
 @dataclass(frozen=True)
 class Interval:

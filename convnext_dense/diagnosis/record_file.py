@@ -87,7 +87,7 @@ def write_records(path: str | Path, info: RunInfo, records: Records, masks: bool
     Raises:
         UserError: if the file can't be written.
     """
-    kind = next((name for name, one in KINDS.items() if all(type(record) is one.record for record in records)), None)
+    kind = next((name for name, one in KINDS.items() if all(_is_of(record, one.record) for record in records)), None)
     if kind is None:
         raise ValueError('records of different kinds')
     header = {'format': FORMAT, 'version': VERSION, 'kind': kind, 'masks': masks, **info._asdict()}
@@ -131,15 +131,22 @@ def read_records(path: str | Path) -> RunRecords:
     return RunRecords(info, records, overlaps)
 
 
+def _is_of(record: object, kind: type) -> bool:
+    """Tell whether a record is of a kind: of its class, or one that keeps fewer scores."""
+    return type(record) is kind or (kind is ClassifiedImage and isinstance(record, kind))
+
+
 def _pack_classified(records: Sequence[ClassifiedImage], masks: bool) -> Arrays:
     labels = np.array([image.label for image in records], np.int32)
-    scores = np.stack([image.scores for image in records]) if records else np.zeros((0, 0), np.float32)
-    classes = scores.shape[1]
-    if classes <= ALL_SCORES:
+    if not records or len(records[0].scores) <= ALL_SCORES:
+        scores = np.stack([image.scores for image in records]) if records else np.zeros((0, 0), np.float32)
         return {'labels': labels, 'scores': scores}
-    kept = np.argpartition(-scores, KEPT_SCORES, axis=1)[:, :KEPT_SCORES]
-    kept = np.sort(np.hstack([kept, np.maximum(labels, 0)[:, None]]), axis=1).astype(np.int32)
-    return {'labels': labels, 'scores': np.take_along_axis(scores, kept, axis=1), 'kept': kept}
+    kept, values = [], []
+    for image in records:  # one by one: all scores of all images may not fit into memory
+        highest = np.argpartition(-image.scores, KEPT_SCORES)[:KEPT_SCORES]
+        kept.append(np.sort(np.append(highest, max(image.label, 0))).astype(np.int32))
+        values.append(image.scores[kept[-1]])
+    return {'labels': labels, 'scores': np.stack(values), 'kept': np.stack(kept)}
 
 
 def _unpack_classified(paths: Sequence[str], arrays: Arrays, classes: int, masks: bool) -> tuple[Records, None]:

@@ -70,8 +70,9 @@ def suspect_images(images: Sequence[ClassifiedImage]) -> list[Suspect]:
     thresholds = np.divide(sums, counts, out=np.full(classes, np.inf), where=counts > 0)
     suspects = []
     for image in images:
-        right = int(np.where(image.scores >= thresholds, image.scores, -1).argmax())
-        margin = float(image.scores[right]) - float(image.scores[image.label])
-        if image.scores[right] >= thresholds[right] and margin > 0:
+        scores = image.scores  # once: of many classes they are put together each time
+        right = int(np.where(scores >= thresholds, scores, -1).argmax())
+        margin = float(scores[right]) - float(scores[image.label])
+        if scores[right] >= thresholds[right] and margin > 0:
             suspects.append(Suspect(image.path, 'class', margin, image.label, right))
     return ranked(suspects)

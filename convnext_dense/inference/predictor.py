@@ -47,6 +47,7 @@ from ..weights.licenses import Origin, warn_of_license
 from ..weights.loading import load_full_model
 from ..weights.preprocessing import describe_difference
 from ..weights.reader import read_checkpoint
+from .best_scores import BEST, read_best_scores
 from .fingerprint import describe_file, hash_settings, hash_weights
 from .read_images import ImageLike, read_bands, read_colors
 
@@ -74,6 +75,7 @@ def load(
     tile: int | tuple[int, int] | None = None,
     overlap: float | None = None,
     whole_image: bool | None = None,
+    score: float | Literal['best'] | None = None,
 ) -> Predictor:
     """Load a classifier, detector or segmentor.
 
@@ -108,6 +110,8 @@ def load(
             says another.
         overlap: share of a tile's side, in [0, 0.5], by which neighbors overlap.
         whole_image: a detector also predicts for the shrunk whole image, for things larger than a tile.
+        score: leave out detections below it; ``'best'`` for the best one of each class in the diagnosis of the run,
+            which ``convnext-dense diagnose`` makes. None for all.
 
     Raises:
         UserError: if config or checkpoint can't be read, or don't fit each other.
@@ -142,6 +146,12 @@ def load(
     predict = build_predictor(cfg, file, content, weights, chosen)
     if license := warn_of_license(predict.origin):
         print(license, file=sys.stderr)
+    if score == BEST:
+        best = read_best_scores(checkpoint, file, weights, predict.names, predict.task)
+        predict.score = best.scores
+        print(best.line, file=sys.stderr)
+    elif score is not None:
+        predict.score = float(score)
     return predict
 
 
@@ -213,6 +223,7 @@ class Predictor:
             drawings show.
         bands: the bands that the network takes; None for RGB of 8 bits.
         opening: how image files are opened.
+        score: detections below it are left out, or one for each class, (K,); None for all.
         tiles: the tiles that images are cut into, whose results are merged; None for images as a whole. Drawings of
             tiled images have up to :data:`DRAWN_SIDE` pixels a side.
     """
@@ -222,6 +233,7 @@ class Predictor:
         self.origin = origin
         self.task = task_of(cfg)
         self.classes = classes
+        self.score: float | np.ndarray | None = None
         self.input_shape = self.task.input_shape(cfg)
         self.value_range, self.opening = self.task.value_range(cfg), self.task.opening(cfg)
         self.bands, self.tiles = band_input(cfg), tiles_of(cfg)
@@ -326,7 +338,7 @@ class Predictor:
             out = None if file is None else TiledFile(Path(file), self._fingerprint(str(image)))
         with opened:
             result = self.task.predict_tiles(tiled, opened, self.classes, progress or TileProgress(), out)
-        return replace(result, value_range=self.value_range, opening=self.opening, drawn_side=DRAWN_SIDE)
+        return self._kept(replace(result, value_range=self.value_range, opening=self.opening, drawn_side=DRAWN_SIDE))
 
     @torch.inference_mode()
     def predict_whole(
@@ -364,6 +376,9 @@ class Predictor:
                 failed(image, error)
             else:
                 yield result
+
+    def _kept(self, result: Result) -> Result:
+        return result if self.score is None else result.above(self.score)
 
     def _open(self, image: ImageLike) -> WindowedImage:
         """Open an image to read windows of it, which are what :meth:`_prepare` reads of the whole."""
@@ -409,7 +424,7 @@ class Predictor:
             indices = [index for index, own in enumerate(shapes) if own == shape]
             predicted = self.task.predict(self.model, [images[index] for index in indices], self.classes)
             for index, result in zip(indices, predicted, strict=True):
-                results[index] = replace(result, value_range=self.value_range, opening=self.opening)
+                results[index] = self._kept(replace(result, value_range=self.value_range, opening=self.opening))
         return [results[index] for index in range(len(images))]
 
 

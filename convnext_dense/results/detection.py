@@ -95,9 +95,13 @@ class Detection(Result):
         mask = None if self.masks is None else self.masks[number]
         return MaskCrop.of(mask) if isinstance(mask, np.ndarray) else mask
 
-    def above(self, score: float) -> Detection:
-        """Return the detections with a score of at least ``score``."""
-        keep = self.scores >= score
+    def above(self, score: float | np.ndarray) -> Detection:
+        """Return the detections that have at least a score.
+
+        Args:
+            score: in [0, 1], or one for each class, (K,).
+        """
+        keep = self.scores >= (score if np.ndim(score) == 0 else np.asarray(score)[self.labels])
         masks = self.masks
         if masks is not None:
             masks = masks[keep] if isinstance(masks, np.ndarray) else [masks[i] for i in np.flatnonzero(keep).tolist()]

@@ -63,8 +63,12 @@ class Result(ABC):
         """
         return replace(self, drawn_side=None).draw(image=frame)
 
-    def above(self, score: float) -> Result:
-        """Return the predictions with a score of at least ``score``; a result without scores is returned unchanged."""
+    def above(self, score: float | np.ndarray) -> Result:
+        """Return the predictions that have at least a score; a result without scores is returned unchanged.
+
+        Args:
+            score: in [0, 1], or one for each class, (K,).
+        """
         return self
 
     def with_image_id(self, image_id: Any) -> Result:

@@ -10,7 +10,14 @@ import numpy as np
 
 from ..diagnosis.confusion import Confusion
 from ..diagnosis.diagnosed_image import DiagnosedImage, LabelMaps
-from ..diagnosis.records import NO_LABEL, ClassifiedImage, DetectedImage, SegmentedImage, TrueObjects
+from ..diagnosis.records import (
+    NO_LABEL,
+    ClassifiedAmongMany,
+    ClassifiedImage,
+    DetectedImage,
+    SegmentedImage,
+    TrueObjects,
+)
 from ..diagnosis.segmentation import count_image, thinning
 from ..diagnosis.suspect_regions import ContradictedImage, Region, contradicted_regions
 from ..io.coco_format import Instance
@@ -20,6 +27,8 @@ from ..io.shown_size import shown_labels, shown_size
 from ..results import encode_masks
 from ..results.rle import encode_crops
 
+MANY_CLASSES = 1000
+"""Classes above which a classified image keeps its highest scores alone."""
 NO_CLASS = 65535
 """No class, in label maps of more than 255 classes."""
 
@@ -28,7 +37,8 @@ def classified(output: Mapping[str, Any]) -> DiagnosedImage:
     """Convert a classifier's prediction: a dict with ``scores``, ``path`` and, if it is known, ``label``."""
     label = output.get('label')
     scores = output['scores'].float().cpu().numpy()
-    record = ClassifiedImage(str(output.get('path', '')), scores, NO_LABEL if label is None else int(label))
+    of_kind = ClassifiedImage if len(scores) <= MANY_CLASSES else ClassifiedAmongMany
+    record = of_kind(str(output.get('path', '')), scores, NO_LABEL if label is None else int(label))
     return DiagnosedImage(record, has_truth=label is not None)
 
 

@@ -9,6 +9,7 @@ from mmengine.structures import BaseDataElement, PixelData
 
 from convnext_dense.analysis import collect as module
 from convnext_dense.analysis.collect import CollectImages
+from convnext_dense.diagnosis.diagnosed_image import PackedMaps
 from convnext_dense.tasks import TASKS
 
 SIZE = (40, 40)
@@ -73,7 +74,14 @@ def segmented(number: int, wrong: int) -> BaseDataElement:
     return output
 
 
-def test_label_maps_are_kept_of_the_worst_and_of_some_spread_over_the_test_set():
+def test_label_maps_of_a_few_images_are_all_kept():
+    outputs = [segmented(number, 5) for number in range(10)]
+    collected = collect(CollectImages(TASKS['segmentation'], 2), Runner(10, 100), {'raw': outputs})
+    assert collected.maps.keys() == set(range(10)) and len(collected.spread) == 2
+
+
+def test_label_maps_are_kept_of_the_worst_and_of_some_spread_over_the_test_set(monkeypatch):
+    monkeypatch.setattr(module, 'MOST_KEPT', 0)
     rng = np.random.default_rng(0)
     wrong = rng.permutation(60) * 10
     outputs = [segmented(number, int(wrong[number])) for number in range(60)]
@@ -85,7 +93,8 @@ def test_label_maps_are_kept_of_the_worst_and_of_some_spread_over_the_test_set()
     worst = sorted(range(60), key=lambda number: values[number])[:6]
     assert collected.maps.keys() == {*spread, *worst}
     assert len(collected.maps) > 6
-    for number, maps in collected.maps.items():
+    for number, packed in collected.maps.items():
+        maps = packed.unpacked()
         assert maps.truth[0, 0] == number
         assert (maps.predicted == 1).sum() >= wrong[number]
 
@@ -96,8 +105,8 @@ def test_no_label_map_is_kept_if_none_is_shown_or_nothing_is_labeled():
     for output in outputs:
         del output.gt_sem_seg
     collected = collect(CollectImages(TASKS['segmentation'], 2), Runner(4, 100), {'raw': outputs})
-    assert not collected.has_truth and collected.maps.keys() == {0, 3}
-    assert collected.maps[0].truth is None
+    assert not collected.has_truth and collected.maps.keys() == {0, 1, 2, 3}
+    assert collected.maps[0].unpacked().truth is None
 
 
 def test_a_data_set_without_ground_truth_says_so():
@@ -110,14 +119,14 @@ def test_processes_are_joined_and_images_that_two_of_them_have_count_once(monkey
     task = TASKS['segmentation']
     meta = {'classes': [str(k) for k in range(100)]}
     their_images = [(place, task.diagnosed_image(output, meta)) for place, output in other]
-    their_maps = [(place, task.shown_maps(output, meta)) for place, output in other]
+    their_maps = [(place, PackedMaps.of(task.shown_maps(output, meta))) for place, output in other]
     part = (their_images, [other[1][0]], their_maps, 3)
     monkeypatch.setattr(module, 'all_gather_object', lambda own: [own, part])
     outputs = [segmented(number, 5) for number in (0, 1, 9)]
     collected = collect(CollectImages(task, 2), Runner(3, 100), {'raw': outputs}, skipped=1)
     assert [image.record.path for image in collected.images] == ['000.jpg', '001.jpg', '005.jpg', '009.jpg']
     assert collected.spread == [0, 2, 3] and collected.skipped == 4
-    assert collected.maps[2].truth[0, 0] == 5
+    assert collected.maps[2].unpacked().truth[0, 0] == 5
 
 
 @pytest.mark.parametrize('shown', [1, 3])

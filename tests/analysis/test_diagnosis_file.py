@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from convnext_dense.analysis.diagnosis_file import find_diagnosis, plain, read_diagnosis, write_diagnosis
+from convnext_dense.analysis.diagnosis_file import plain, read_diagnosis, write_diagnosis
 from convnext_dense.diagnosis.content import Diagnosis, Headline, Section, Table
 from convnext_dense.errors import UserError
 
@@ -39,20 +39,6 @@ def test_a_diagnosis_is_written_and_read_with_null_for_what_is_no_number(tmp_pat
 
 def test_arrays_become_lists():
     assert json.dumps(plain({1: np.array([[1.0, np.nan]])})) == '{"1": [[1.0, null]]}'
-
-
-def test_the_diagnosis_of_a_run_is_found_and_one_in_a_folder_of_its_own(tmp_path):
-    assert find_diagnosis(tmp_path) is None
-    (tmp_path / 'diagnosis').mkdir()
-    write_diagnosis(DIAGNOSIS, tmp_path / 'diagnosis')
-    assert find_diagnosis(tmp_path) == find_diagnosis(tmp_path / 'diagnosis') == tmp_path / 'diagnosis/diagnosis.json'
-
-
-@pytest.mark.parametrize('text', ['{', '[]', '{"a": 1}'])
-def test_a_file_of_something_else_is_named(tmp_path, text):
-    (tmp_path / 'diagnosis.json').write_text(text)
-    with pytest.raises(UserError, match=r'diagnosis\.json .*diagnose the run again'):
-        read_diagnosis(tmp_path / 'diagnosis.json')
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):

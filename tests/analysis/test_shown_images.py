@@ -8,7 +8,7 @@ from convnext_dense.analysis import shown_images as module
 from convnext_dense.analysis.collect import CollectedTest
 from convnext_dense.analysis.shown_images import choose_images, show_images
 from convnext_dense.diagnosis.confusion import Confusion
-from convnext_dense.diagnosis.diagnosed_image import DiagnosedImage, LabelMaps
+from convnext_dense.diagnosis.diagnosed_image import DiagnosedImage, LabelMaps, PackedMaps
 from convnext_dense.diagnosis.findings.base import Facts, Findings, ObjectFindings
 from convnext_dense.diagnosis.records import NO_LABEL, ClassifiedImage, DetectedImage, SegmentedImage, TrueObjects
 from convnext_dense.io.coco_format import IGNORE_REGION
@@ -118,7 +118,7 @@ def test_label_maps_are_files_whose_pixels_are_classes(tmp_path, classes):
     truth[5:] = classes - 1
     predicted = np.zeros(size, kind)
     image = DiagnosedImage(SegmentedImage(image_file(tmp_path / 'a.png', size), Confusion.sum(classes, ())), size)
-    collected = CollectedTest(images=[image], maps={0: LabelMaps(predicted, truth)})
+    collected = CollectedTest(images=[image], maps={0: PackedMaps.of(LabelMaps(predicted, truth))})
     collected.metainfo = {'classes': [str(k) for k in range(classes)]}
     ((shown,), _) = show_images(collected, None, [0], tmp_path)
     assert shown.classes == [0, classes - 1] and shown.truth is None

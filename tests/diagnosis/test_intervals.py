@@ -157,3 +157,10 @@ def test_intervals_are_shifted_by_the_bias_of_resamples():
     assert [interval.low, interval.high] == pytest.approx([7 + 10 - mean, 10 + 10 - mean], abs=0.03)
     bounded = Measure(largest.quantities, 10, largest.compute, bounds=(0, 10))
     assert bootstrap(bounded, resamples=2000)[0].high == 10
+
+
+def test_numbers_of_classes_can_be_left_out():
+    quantities = [Quantity('IoU', 'cat'), Quantity('mIoU'), Quantity('IoU', 'dog'), Quantity('aAcc')]
+    measure = Measure(quantities, 2, lambda counts: np.array([[1.0, 2, 3, 4]]) * counts[:, :1])
+    part = measure.without_classes()
+    assert part.quantities == [quantities[1], quantities[3]] and part.values().tolist() == [2, 4]

@@ -1,10 +1,14 @@
 """Records of two runs are paired by image, and only if they have the same ground truth."""
 
+import pickle
+
 import numpy as np
 import pytest
 
 from convnext_dense.diagnosis.confusion import Confusion
 from convnext_dense.diagnosis.records import (
+    NO_LABEL,
+    ClassifiedAmongMany,
     ClassifiedImage,
     DetectedImage,
     PanopticImage,
@@ -98,3 +102,19 @@ def test_panoptic_truth_is_the_same_if_pixels_and_segments_are():
     assert image.same_truth(other) and other.same_truth(image)
     assert not image.same_truth(PanopticImage('a.jpg', pixels, tallies={0: (0.0, 0, 0, 3)}))
     assert not image.same_truth(SegmentedImage('a.jpg', pixels))
+
+
+def test_an_image_of_many_classes_keeps_its_highest_scores_and_the_true_one():
+    rng = np.random.default_rng(0)
+    scores = rng.dirichlet(np.full(20_000, 0.01)).astype(np.float32)
+    order = np.argsort(-scores)
+    image = ClassifiedAmongMany('a.jpg', scores, int(order[5000]))
+    kept = image.scores
+    assert kept.shape == scores.shape and kept.dtype == np.float32
+    assert np.array_equal(kept[order[:100]], scores[order[:100]])
+    assert kept[order[5000]] == scores[order[5000]] and not kept[order[100:5000]].any()
+    assert isinstance(image, ClassifiedImage) and image.same_truth(ClassifiedImage('a.jpg', scores, int(order[5000])))
+    assert len(pickle.dumps(image)) < 2000
+    again = pickle.loads(pickle.dumps(image))
+    assert np.array_equal(again.scores, kept) and (again.path, again.label) == (image.path, image.label)
+    assert np.count_nonzero(ClassifiedAmongMany('a.jpg', scores, NO_LABEL).scores) <= 100

@@ -44,6 +44,9 @@ def test_detections_above_a_score(detection):
     good = detection.above(0.4)
     assert np.array_equal(good.boxes, detection.boxes[:2]) and np.array_equal(good.masks, detection.masks[:2])
     assert good.labels.tolist() == [5, 0] and good.scores.tolist() == pytest.approx([0.9, 0.4])
+    by_class = np.full(len(NAMES), 0.95)
+    by_class[detection.labels[1]] = detection.scores[1]
+    assert np.array_equal(detection.above(by_class).boxes, detection.boxes[1:2])
     nothing = detection.above(0.95)
     assert nothing.boxes.shape == (0, 4) and nothing.as_json() == []
     assert (nothing.draw() == 128).all()

@@ -11,7 +11,7 @@ from convnext_dense.diagnosis.classification import Predictions
 from convnext_dense.diagnosis.confusion import Confusion
 from convnext_dense.diagnosis.matching import match_objects
 from convnext_dense.diagnosis.overlaps import object_overlaps
-from convnext_dense.diagnosis.records import NO_LABEL
+from convnext_dense.diagnosis.records import NO_LABEL, ClassifiedAmongMany
 from convnext_dense.evaluation import Accuracy, CocoAP, IoU
 from convnext_dense.io.coco_format import IGNORE_REGION
 from convnext_dense.io.image_size import ImageSize
@@ -131,6 +131,22 @@ def test_accuracy_of_records_is_the_metrics():
     )
     unknown = classified({'scores': outputs[0]['scores'], 'path': 'a'})
     assert not unknown.has_truth and unknown.record.label == NO_LABEL
+
+
+def test_of_many_classes_the_highest_scores_are_kept_and_top1_is_the_metrics():
+    rng = np.random.default_rng(3)
+    outputs = []
+    for number in range(30):
+        scores = torch.from_numpy(rng.dirichlet(np.full(1500, 0.01)).astype(np.float32))
+        label = int(scores.argmax()) if number % 2 else int(rng.integers(1500))
+        outputs.append({'scores': scores, 'label': label, 'path': f'{number}.jpg'})
+    metric = Accuracy()
+    metric.process(None, outputs)
+    expected = metric.evaluate(30)
+    records = [classified(output).record for output in outputs]
+    assert all(isinstance(record, ClassifiedAmongMany) for record in records)
+    got = values(Predictions.of(records, 1500).measure([str(k) for k in range(1500)], by_class=False))
+    assert (got['top1'], got['top5']) == pytest.approx((expected['top1'], expected['top5']), abs=1e-10)
 
 
 def set_maps(output: BaseDataElement, **maps: np.ndarray) -> None:

@@ -20,6 +20,7 @@ from ...data.formats.write import WRITERS, write_data_set
 from ...data.formats.write.base import LabeledData, LabeledImage
 from ...data.image_files import EXTENSIONS, describe_left_out
 from ...errors import BadImage, UserError
+from ...inference.best_scores import BEST
 from ...inference.files import IMAGES, RESULTS, find_inputs, is_video, name_outputs
 from ...inference.image_ids import number_images, read_image_ids
 from ...inference.predictor import Predictor, load
@@ -94,6 +95,8 @@ def _load(args: argparse.Namespace) -> Predictor:
     """
     model = (*config_and_checkpoint(args), args.weights, args.device, args.data, args.cfg_options)
     given = prediction_arguments(args)
+    if args.score == BEST:
+        given['score'] = BEST
     predict = load(*model, trust_pickle=args.trust_pickle, label_zero=args.label_zero, **given)
     if args.compile:
         compile_backbone(predict.model)
@@ -103,6 +106,8 @@ def _load(args: argparse.Namespace) -> Predictor:
         )
     if args.score is None:
         args.score = SCORE
+    elif args.score == BEST:
+        args.score = predict.score
     elif not predict.task.has_scores:
         raise UserError(
             f'--score {args.score:g} leaves out detections, and the results of a model for {predict.task.name} have '
@@ -134,7 +139,9 @@ def _georeferences(paths: Sequence[str], predict: Predictor) -> dict[str, Georef
     return found
 
 
-def _nothing_found(score: float) -> str:
+def _nothing_found(score: float | np.ndarray) -> str:
+    if np.ndim(score):
+        return 'nothing has the best score of its class in these images: take a number with --score'
     if score == 0:
         return 'nothing is found in these images'
     return f'nothing has a score of {score:g} or more in these images: take a lower one with --score'
@@ -163,7 +170,7 @@ class _Demo:
         self,
         predict: Predictor,
         batch_size: int,
-        score: float,
+        score: float | np.ndarray,
         bar: Progress,
         places: Mapping[str, Georeference] = MappingProxyType({}),
     ) -> None:

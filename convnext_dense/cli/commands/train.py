@@ -95,7 +95,8 @@ def prepare(args: argparse.Namespace) -> Prepared:
     sizes = task.describe_sizes(cfg)
     tiled = describe_tiles(cfg, tiles, options['image_size'])
     said += [line for line in (tiled, f'image sizes: {sizes}' if sizes else '', task.describe_masks(cfg)) if line]
-    saved = settings_of_run(resumed) if args.resume is not None else {}
+    goes_on = args.resume not in (None, NEWEST, AUTO) or (args.resume and checkpoints.list_checkpoints(cfg.work_dir))
+    saved = settings_of_run(resumed) if goes_on or args.resume == NEWEST else {}
     check_copy_paste(saved, args.copy_paste)
     recipe = recipe_to_keep(args.recipe, saved, cfg)
     if recipe is not None:
@@ -142,7 +143,14 @@ def prepare(args: argparse.Namespace) -> Prepared:
     if recipe is not None:
         said.append(keep_settings(cfg, recipe, given_by(args)))
     elif args.recipe == SMALL and not saved:
-        said += apply_small_recipe(cfg, given_by(args), processes_of(args))
+        processes = processes_of(args)
+        said += apply_small_recipe(cfg, given_by(args), processes)
+        total = cfg.train_cfg.total_batch_size
+        if isinstance(args.batch, int) and args.batch * processes > total:
+            raise UserError(
+                f'--batch {args.batch} is more than the total batch of --recipe small, {total}: take a smaller one, '
+                'or another total with --cfg-options train_cfg.total_batch_size=N'
+            )
     if args.trust_pickle:
         source = checkpoints.find_newest(cfg.work_dir) if resumes else cfg.get('load_from') or cfg.get('pretrained')
         if source is None:

@@ -72,7 +72,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='detection: COCO file with the ids of the images, for results.json (default: they are numbered from 1)',
     )
     parser.add_argument(
-        '--score', type=float, metavar='S', help='leave out detections below this score (default: 0.3)'
+        '--score',
+        type=_score,
+        metavar='S|best',
+        help='leave out detections below this score (default: 0.3); best: the one of each class in the diagnosis of '
+        'the run',
     )
     parser.add_argument(
         '--geojson',
@@ -96,7 +100,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def check(args: argparse.Namespace) -> None:
     if args.batch_size < 1:
         raise UserError(f'--batch-size {args.batch_size}: take at least 1')
-    if args.score is not None and not 0 <= args.score <= 1:
+    if isinstance(args.score, float) and not 0 <= args.score <= 1:
         raise UserError(f'--score {args.score}: take a number from 0 to 1')
     if args.confidence and args.format != 'yolo':
         raise UserError('--confidence is a column of YOLO files: give --format yolo, or leave it out')
@@ -130,6 +134,13 @@ def check(args: argparse.Namespace) -> None:
         except UserError:
             if number == len(args.input):  # of several inputs one is enough
                 raise
+
+
+def _score(text: str) -> float | str:
+    try:
+        return text if text == 'best' else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'{text!r} is neither a number from 0 to 1 nor best') from None
 
 
 def _is_media(name: str) -> bool:

@@ -46,8 +46,8 @@ def find(
     pq = panoptic_measure([image.tallies for image in records], classes, things)
     intervals: dict[tuple[str, str | None], Interval] = dict(shown.intervals_of(pq, resamples))
     confusion = Confusion.sum(len(classes), [image.pixels for image in records])
-    pixels = measure(records, classes, by_class=False)
-    intervals.update({key: one for key, one in shown.intervals_of(pixels, resamples).items() if key[1] is None})
+    pixels = measure(records, classes, by_class=False).without_classes()
+    intervals.update(shown.intervals_of(pixels, resamples))
     groups = ('', '_things', '_stuff') if 0 < things < len(classes) else ('',)
     names = [*(f'{metric}{group}' for group in groups for metric in METRICS), *OF_PIXELS]
     labeled = sum(any(found + missed for _, found, _, missed in image.tallies.values()) for image in records)
@@ -196,7 +196,7 @@ def _classes_section(
 
 
 def _costs_section(table: np.ndarray) -> Section:
-    gains = quality_gains(table)
+    gains = {name: defined(gain, 2) for name, gain in quality_gains(table).items()}
     names = list(gains)
     _, _, false, missed = table.sum(axis=0)
     counts = {'missed segments': int(missed), 'false segments': int(false), 'inexact masks': None}

@@ -54,7 +54,7 @@ def suspected_labels(known: Known) -> Iterator[Advice]:
         yield Advice(
             'Check the labels in `suspects.csv`, the most suspected first, and look for the same faults in the '
             'training data: better labels often help more than another model.',
-            f'{facts.suspects:,} of {facts.labels:,} labels ({share:.1f}%) are suspected to be wrong',
+            f'{facts.suspects:,} of {facts.labels:,} labels ({share:.1f}%) are contradicted strongly by predictions',
             share,
             'suspects',
         )
@@ -224,7 +224,7 @@ def _median_side(statistics: DataStatistics | None) -> float | None:
 RULES = (
     Rule('a tested image is almost the same as a training image', leaks, comes_first=True),
     Rule(
-        f'{SUSPECTED_SHARE:g}% of the labels, and at least {SUSPECTED_LEAST}, are suspected to be wrong',
+        f'predictions contradict {SUSPECTED_SHARE:g}% of the labels strongly, and at least {SUSPECTED_LEAST}',
         suspected_labels,
         comes_first=True,
     ),

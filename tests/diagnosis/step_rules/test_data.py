@@ -47,7 +47,7 @@ def test_suspected_labels():
         list(data.suspected_labels(Known(facts(suspects=0, labels=0)))) == list(data.suspected_labels(Known())) == []
     )
     advice = one(data.suspected_labels, Known(facts(suspects=10, labels=1000)))
-    assert advice.reason == '10 of 1,000 labels (1.0%) are suspected to be wrong' and advice.gain == 1
+    assert advice.reason == '10 of 1,000 labels (1.0%) are contradicted strongly by predictions' and advice.gain == 1
 
 
 def test_few_examples():

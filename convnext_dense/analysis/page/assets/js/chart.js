@@ -47,6 +47,7 @@ function chart(content, options = {}) {
   }
 
   figure.setAttribute('role', 'img');
+  figure.setAttribute('aria-label', summary(content, drawn()));
   values.addEventListener('toggle', () => { if (values.open) fillValues(); });
   const controls = [
     groups.length ? select('Class', [...(overall ? [['', 'all together']] : []), ...groups.map((one) => [one, one]),
