@@ -40,6 +40,7 @@ from ...data.subset import FILE_NAME as SPLIT_FILE
 from ...engine import COMMANDS, DataCheck, Runner, propagate_failures
 from ...engine.dry_run import check_first_step
 from ...engine.environment import init_processes, warn_of_load
+from ...engine.total_batch import describe_batch_norms
 from ...errors import Stopped, UserError
 from ...sample_data.names import SAMPLES
 from ...tasks import keep_split, own_datasets, place_of, task_of
@@ -209,6 +210,8 @@ def run(args: argparse.Namespace) -> None:
                 'this run measures nothing, and keeps its last checkpoints, but no best.pth; '
                 '--val-split 0.2 holds out a fifth of the images'
             )
+        batch, planned = cfg.train_dataloader.batch_size, cfg.train_cfg.get('planned_batch_size')
+        said.append(describe_batch_norms(runner.bare_model, batch, planned))
         kept = describe_kept_lr(cfg, args.config, args.cfg_options, args.data, args.without, get_world_size())
         for line in filter(None, (kept, moved)):
             runner.logger.warning(line)
