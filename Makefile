@@ -76,9 +76,9 @@ demo: install  ## train a backbone, a detector and a segmentor on drawn images a
 		--cfg-options train_dataloader.dataset.indices=360 val_dataloader.dataset.indices=20
 	$(RUN) tools/train.py $(SEGMENTOR) --data sample --work-dir $(DEMO)/3_segmentor --pretrained $(DEMO)/1_backbone \
 		--iters 180
-	$(RUN) tools/test.py $(DEMO)/1_backbone --show 24
-	$(RUN) tools/test.py $(DEMO)/2_detector --show 8
-	$(RUN) tools/test.py $(DEMO)/3_segmentor --show 8
+	$(RUN) tools/test.py $(DEMO)/1_backbone --diagnose
+	$(RUN) tools/test.py $(DEMO)/2_detector --diagnose
+	$(RUN) tools/test.py $(DEMO)/3_segmentor --diagnose
 	$(RUN) tools/report.py $(DEMO)
 
 # Two processes of one thread each, since most tests use one core.
