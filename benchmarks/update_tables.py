@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.large_tables import large_images, sample_tiles  # noqa: E402
 from benchmarks.measurements import machine, results_on  # noqa: E402
+from benchmarks.small_tables import small_recipe, small_scan  # noqa: E402
 
 
 def pages() -> list[Path]:
@@ -387,6 +388,8 @@ TABLES = {
     'sample segmentation': partial(sample_dense, 'raw/mIoU'),
     'sample panoptic': partial(sample_dense, 'raw/PQ'),
     'sample tiles': sample_tiles,
+    'small recipe': small_recipe,
+    'small recipe scan': small_scan,
     'rules of next steps': rules_of_next_steps,
     'suspected labels': suspected_labels,
     'throughput': throughput,

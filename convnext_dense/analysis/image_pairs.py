@@ -299,5 +299,5 @@ def _section(
     if counts['duplicate']:
         pairs = counted(counts['duplicate'], 'pair of almost equal images', 'pairs of almost equal images')
         lead.append(f'{pairs} {"has" if counts["duplicate"] == 1 else "have"} different labels')
-    text = '; '.join(lead) or ('no image is in both data sets or has two labels' if splits else '')
+    text = f'{"; ".join(lead)}.' if lead else 'No image is in both data sets or has two labels.' if splits else ''
     return Section(SECTION, 'Near-duplicate images', blocks, text)

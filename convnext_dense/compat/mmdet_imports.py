@@ -2,7 +2,8 @@
 
 Importing mmdet takes 8 s of CPU time on a laptop. About half is spent on libraries for parts that nothing here uses:
 imgaug and imagecorruptions with numba (line datasets, robustness tests), scipy (trackers, DETR's assigner), sklearn
-(PAA), matplotlib (plots), transformers (language models). A seventh is spent in the garbage collector, which finds
+(PAA), matplotlib (plots), transformers (language models), and where it is installed albumentations, which also looks
+for a newer version in the internet whenever it is imported. A seventh is spent in the garbage collector, which finds
 nothing to free. Both packages also print notes about optional packages that are not installed.
 """
 
@@ -13,6 +14,7 @@ import contextlib
 import gc
 import importlib
 import io
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
@@ -20,7 +22,7 @@ from types import ModuleType
 from typing import Any
 
 IMPORTERS = ('mmdet', 'mmseg', 'pycocotools')
-DEFERRED = ('imagecorruptions', 'imgaug', 'matplotlib', 'scipy', 'sklearn')
+DEFERRED = ('albumentations', 'imagecorruptions', 'imgaug', 'matplotlib', 'scipy', 'sklearn')
 HIDDEN = ('transformers',)
 
 
@@ -33,6 +35,7 @@ def light_imports() -> Iterator[None]:
     language models, import transformers first. Libraries that are already imported, and the imports of all other
     packages, are left alone. Nothing is printed on standard output.
     """
+    stay_offline()
     original_import, gc_enabled = builtins.__import__, gc.isenabled()
 
     def light_import(
@@ -62,6 +65,11 @@ def light_imports() -> Iterator[None]:
             gc.enable()
 
 
+def stay_offline() -> None:
+    """Have albumentations not look for a newer version in the internet when it is imported."""
+    os.environ.setdefault('NO_ALBUMENTATIONS_UPDATE', '1')
+
+
 class Deferred:
     """Stand-in for a module or one of its names, imported when it is called, indexed, iterated over or subclassed."""
 
@@ -78,6 +86,8 @@ class Deferred:
         return value
 
     def __getattr__(self, name: str) -> Deferred:
+        if name == '__version__':  # which mmdet's Albu compares
+            return getattr(self._import(), name)  # type: ignore[no-any-return]
         if name.startswith('__'):
             raise AttributeError(name)
         return Deferred(self._module, *self._names, name)

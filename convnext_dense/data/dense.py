@@ -28,7 +28,7 @@ from ..io.window import Window
 from ..io.windowed_image import WindowedImage, decodes_whole, describe_other_size
 from ..registry import FUNCTIONS, TRANSFORMS
 from ..tiling.settings import TileSettings
-from . import band_transforms  # noqa: F401 - registers them
+from . import albumentations_step, band_transforms  # noqa: F401 - registers them
 from .sampler import SeededIndex, seeded
 from .tiles import Tile, TileTable, draw_content, reach_of, report_tiles, report_whole_decoding
 

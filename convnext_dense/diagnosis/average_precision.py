@@ -106,7 +106,8 @@ class _ClassMatches:
 def _interpolated_columns(found: np.ndarray, predicted: np.ndarray, objects: np.ndarray) -> np.ndarray:
     """Return what :func:`interpolated` gives for each column of (n, R), where steps may count no prediction.
 
-    Each precision counts as often as recalls are passed by its step, which is never for one without a prediction.
+    Each precision counts as often as its step passes one of the recalls, so that a step without predictions, which
+    passes none, does not count; at the recall 0 the first one has the highest precision in any case.
     """
     precision = found / np.maximum(predicted, 1)
     precision = np.maximum.accumulate(precision[::-1], axis=0, out=precision[::-1])[::-1]
@@ -114,7 +115,6 @@ def _interpolated_columns(found: np.ndarray, predicted: np.ndarray, objects: np.
     passed = np.floor(recall * (len(RECALLS) - 1)).astype(np.int32)  # a guess, which rounding may make wrong by one
     passed += 1 + (NEXT_RECALLS[passed] <= recall)
     passed -= RECALLS[np.minimum(passed, len(RECALLS)) - 1] > recall
-    passed[found == 0] = 0
     return np.einsum('ij,ij->j', precision, np.diff(passed, axis=0, prepend=0)) / len(RECALLS)
 
 

@@ -71,7 +71,7 @@ def lead(training: DataStatistics | None, tested: DataStatistics | None) -> str:
             said.append(f'{counted(main.images, f"{where} image")}, with {number} {noun}s of each class')
     elif not said:
         said.append(counted(main.images, f'{where} image'))
-    return '; '.join(said)
+    return f'{"; ".join(said)}.' if said else ''
 
 
 def _fraction(factor: float) -> str:

@@ -11,6 +11,7 @@ from mmengine.logging import MMLogger
 from mmengine.structures import PixelData
 from torch import Tensor, nn
 
+from ..compat.albu_random import seed_albu
 from ..compat.mmdet_call_warnings import silence_call_warnings
 from ..compat.mmdet_imports import light_imports
 from ..errors import UserError
@@ -20,7 +21,7 @@ from .label_map import Window, labels_of_probabilities, labels_with_confidence, 
 from .memory_format import format_for_heads
 
 with light_imports():
-    import mmseg.datasets  # noqa: F401 - registers data sets and transforms, as the next does models
+    from mmseg.datasets.transforms import Albu  # registers data sets and transforms, as the next does models
     from mmseg.models.data_preprocessor import SegDataPreProcessor
     from mmseg.models.decode_heads import Mask2FormerHead, MaskFormerHead, dm_head, uper_head
     from mmseg.models.decode_heads.decode_head import BaseDecodeHead
@@ -28,6 +29,7 @@ with light_imports():
     from mmseg.structures import SegDataSample
 
 silence_call_warnings()
+seed_albu(Albu)
 
 
 @MODELS.register_module()

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 SIZED = ('scale', 'scales', 'img_scale', 'crop_size')
 """Keys of steps with sizes that follow the size of the images."""
 
+ALBUMENTATIONS = ('Albumentations', 'Albu')
+"""Steps that have transforms of the library Albumentations in them, whose settings have names of their own."""
+
 
 class SizedStep(NamedTuple):
     """A step of a pipeline that gives all images one size."""
@@ -136,8 +139,21 @@ def as_size(value: Any) -> ImageSize:
 
 
 def scale_sizes(parts: Any, scaled: Callable[[str, Any], Any]) -> None:
-    """Replace each size in pipelines by ``scaled(key, size)``; a list of sizes is replaced one by one."""
+    """Replace each size in pipelines by ``scaled(key, size)``; a list of sizes is replaced one by one.
+
+    Raises:
+        UserError: if a step of Albumentations states a size in its own way.
+    """
+    foreign = {id(part) for step in steps_of(parts) if kind_of(step) in ALBUMENTATIONS for part in steps_of(step)}
     for step in list(steps_of(parts)):
+        if id(step) in foreign:  # where scale is a factor
+            stated = next((key for key in ('height', 'size', 'max_size', 'crop_size') if step.get(key)), None)
+            if stated is not None:
+                raise UserError(
+                    f'the size of the images can not be set, since {kind_of(step)} of Albumentations states its own '
+                    f'({stated}={step[stated]}): change that in the config, or crop with a step outside of it'
+                )
+            continue
         for key in SIZED:
             value = step.get(key)
             if isinstance(value, list | tuple) and value and isinstance(value[0], list | tuple):

@@ -97,7 +97,7 @@ def test_leaks_and_contradictions_of_classified_images(tmp_path):
     assert (found.leaks, found.tested, len(advanced)) == (1, 3, 8)
     assert found.section.lead == (
         '1 tested image (33.3%) is almost the same as a training image; '
-        '1 pair of almost equal images has different labels'
+        '1 pair of almost equal images has different labels.'
     )
     text, table = found.section.blocks
     assert text.text == (
@@ -119,7 +119,7 @@ def test_contradictions_of_images_with_objects(tmp_path):
 def test_nothing_to_find_is_said(tmp_path):
     train = save(tmp_path / 'train', a_png=photo(0, 80))
     found = find_duplicates(data('training', train, [0]), None, 1)
-    assert found.section.lead == 'no image is in both data sets or has two labels' and not found.suspects
+    assert found.section.lead == 'No image is in both data sets or has two labels.' and not found.suspects
     empty = find_duplicates(None, None, 1)
     assert empty.section.blocks == [] and empty.section.lead == ''
 

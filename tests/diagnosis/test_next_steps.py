@@ -20,15 +20,15 @@ def data(name: str, examples: list[int], side: int, **others) -> DataStatistics:
     return DataStatistics(name, classes, 'pixels', 50, 0, sizes, numbers, numbers, **others)
 
 
-def known(kind: str = 'missed', tile: int | None = None, flags: dict | None = None, **run) -> Known:
+def known(kind: str = 'missed', sure: float = 9.0, tile: int | None = None, flags: dict | None = None, **run) -> Known:
     """Nearly all that can be found."""
     facts = Facts(
         *('box AP', 50.0, 30.0, 70.0, 40, 'objects', []),
         confusions=[ConfusionFacts('cat', 'lynx', 50, 30.0, 40.0)],
         error_costs=dict.fromkeys(KINDS, 3.0) | {kind: 9.0},
         sizes={'small': GroupFacts(9, 50, 10), 'medium': GroupFacts(9, 30, 60), 'large': GroupFacts(9, 20, 30)},
-        overconfidence=9.0,
-        suspects=30,
+        overconfidence=sure,
+        suspects=20,
         labels=100,
         best_score=0.4,
         boundary=10.0,
@@ -49,7 +49,7 @@ def curve(*values: float) -> list[tuple[int, float]]:
 
 CASES = [
     *(known(kind) for kind in KINDS),
-    known(tile=256),
+    known(tile=256, sure=-20.0),
     known(raw=curve(1, 2, 3, 4, 5, 6, 7, 60)),
     known(ema=[(100 * place, value) for place, value in curve(1, 2, 3, 4, 5, 6, 7, 60)], unit='step'),
     known(raw=curve(1, 60, 3, 4, 5, 6, 7, 6), ema=curve(1, 1), pretrained=True),

@@ -35,15 +35,15 @@ def counted(name: str, examples: list[int], unit: str = 'images', **others) -> D
     ],
 )
 def test_the_lead_names_what_matters_most(training, tested, said):
-    assert lead(counted('training', training), counted('tested', tested)) == said
+    assert lead(counted('training', training), counted('tested', tested)) == f'{said}.'
 
 
 def test_the_lead_without_training_data_is_about_the_tested_ones():
-    assert lead(None, counted('tested', [30, 40])) == '70 tested images, with 30 to 40 images of each class'
+    assert lead(None, counted('tested', [30, 40])) == '70 tested images, with 30 to 40 images of each class.'
     assert lead(None, None) == ''
-    assert lead(None, counted('tested', [30])) == '30 tested images'
+    assert lead(None, counted('tested', [30])) == '30 tested images.'
     pixels = counted('training', [10_000, 20_000], 'pixels', class_images=np.array([3, 40]))
-    assert lead(pixels, None) == "'c0' has 3 training images, a 13th of 'c1'"
+    assert lead(pixels, None) == "'c0' has 3 training images, a 13th of 'c1'."
 
 
 def test_tables_stand_side_by_side_and_the_most_frequent_class_is_first():

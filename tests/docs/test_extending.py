@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from mmengine.registry import DATASETS, DefaultScope
 from PIL import Image
 
 from convnext_dense.cli import run_verb
@@ -67,6 +68,37 @@ def test_a_backbone_and_a_data_set_of_your_own_train_a_classifier(config, projec
 
         transform = GentleFolder(str(image_folder), 'train', {'input_size': 32}).transform
         assert 'RandomVerticalFlip' in repr(transform)
+
+
+def test_albumentations_in_a_classifier(project, image_folder):
+    argv = ['weather.py', '--data', str(image_folder), '--epochs', '1', '--work-dir', 'run']
+    assert run_verb('train', [*argv, '--cfg-options', *SMALL]) == 0
+    assert run_verb('test', ['run', '--data', str(image_folder)]) == 0  # the saved config is read as data
+
+
+@pytest.mark.parametrize('config', ['turned.py', 'bent.py'])
+def test_albumentations_in_pipelines(config, project, tmp_path):
+    if config == 'turned.py':
+        for split in ('train', 'val'):
+            coco_files.write(tmp_path, coco_files.content(), split)
+        data = tmp_path
+    else:
+        data = write_mask_folder(tmp_path / 'data')
+    cfg = read_config(config, data=str(data))
+    assert 'steps' not in cfg
+    kinds = [step.type for step in cfg.train_dataloader.dataset.pipeline]
+    assert kinds[-2] == 'convnext_dense.Albumentations' and kinds[-1].endswith('Inputs')
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        dataset = DATASETS.build(cfg.train_dataloader.dataset)
+        again = DATASETS.build(cfg.train_dataloader.dataset)
+    different = 0
+    for seed in range(6):
+        first, second, other = dataset[0, seed], again[0, seed], dataset[0, seed + 50]
+        assert torch.equal(first['inputs'], second['inputs'])
+        different += first['inputs'].shape != other['inputs'].shape or not torch.equal(
+            first['inputs'], other['inputs']
+        )
+    assert different == 6
 
 
 def test_boxes_in_a_csv_become_a_coco_file(project, monkeypatch):

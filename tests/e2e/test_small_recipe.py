@@ -58,3 +58,11 @@ def test_flags_and_options_win(train, tmp_path, capsys):
     saved, said = settings_of_run(tmp_path / 'run'), capsys.readouterr().out
     assert saved['train_cfg']['max_epochs'] == 2 and saved['optim_wrapper']['optimizer']['lr'] == 0.125
     assert '2 epochs (--epochs)' in said and 'as given: optim_wrapper.optimizer.lr' in said
+
+
+def test_a_batch_beyond_the_recipes_is_refused_and_a_smaller_one_accumulated(train, tmp_path, capsys):
+    assert train('--recipe', 'small', '--batch', '12') == 2
+    assert '--batch 12 is more than the total batch of --recipe small, 8' in capsys.readouterr().err
+    assert train('--recipe', 'small', '--epochs', '1', '--batch', '4', '--lr', '0.25') == 0
+    said = capsys.readouterr().out
+    assert 'total batch 8 = 4 per process x 1 process x 2 accumulated; lr 0.25' in said

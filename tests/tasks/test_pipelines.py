@@ -93,3 +93,14 @@ def test_test_time_augmentation_opens_images_as_the_test_data_do():
     cfg.tta_pipeline[0].page = 3
     with pytest.raises(UserError, match='the tta_pipeline of this config has the page 3, and its test data 2'):
         tta_pipeline(cfg, dataset)
+
+
+def test_sizes_of_albumentations_are_their_own():
+    """``scale`` of Affine is a factor, which must not become one of pixels; a crop's own size would stay."""
+    affine = dict(type='convnext_dense.Albumentations', transforms=[dict(type='Affine', scale=(2, 3))])
+    pipeline = [dict(type='mmdet.Resize', scale=(40, 30)), affine]
+    scale_sizes(pipeline, lambda key, size: tuple(2 * side for side in size))
+    assert pipeline[0]['scale'] == (80, 60) and affine['transforms'][0]['scale'] == (2, 3)
+    pipeline[1]['transforms'].append(dict(type='RandomCrop', height=20, width=20))
+    with pytest.raises(UserError, match=r'RandomCrop of Albumentations states its own \(height=20\)'):
+        scale_sizes(pipeline, lambda key, size: size)

@@ -12,7 +12,7 @@ from ...errors import UserError
 from ...io.files import atomic_write, write_errors
 from .. import DIAGNOSIS_FILE, DIAGNOSIS_FOLDER, METRICS_FILE
 from ..curves import short_names
-from .content import Command, RunContent, describe_run, read_files
+from .content import Command, RunContent, RunFiles, describe_run, read_files
 from .document import Block, render
 from .images import CHUNK, PageImages
 
@@ -78,28 +78,62 @@ def write_page(
     runs = find_work_dirs(folder)
     names = short_names([run.resolve() for run in runs])
     files = [read_files(run) for run in runs]
+    title = title or folder.resolve().name or 'runs'
+    studies, problems = _studies(folder)
+    contents = write_runs(files, names, out, command, title, max_images, beside, studies, problems)
+    missing = {run: content.missing for run, content in zip(runs, contents, strict=True)}
+    problems += [problem for content in contents for problem in content.summary['problems']]
+    return Page(out, missing, problems)
+
+
+def write_runs(
+    files: Sequence[RunFiles],
+    names: Sequence[str],
+    out: Path,
+    command: Command,
+    title: str,
+    max_images: int = 0,
+    beside: bool = False,
+    studies: Sequence[dict[str, Any]] = (),
+    problems: Sequence[str] = (),
+) -> list[RunContent]:
+    """Write the page on runs whose files were read.
+
+    Args:
+        files: of each run.
+        names: of the runs, unique.
+        out: the HTML file to write.
+        command: makes the commands that add what is missing.
+        title: the page's title.
+        max_images: images in the page, of all runs together.
+        beside: link to the images' files instead of embedding them; label maps are embedded either way.
+        studies: of the verb ``tune``.
+        problems: what could not be read beside the runs.
+
+    Returns:
+        What the page has of each run.
+
+    Raises:
+        UserError: if the file can't be written.
+    """
     shares = _shares([one.image_count() for one in files], max_images)
     contents = [
         describe_run(one, name, number, share, command)
         for number, (one, name, share) in enumerate(zip(files, names, shares, strict=True))
     ]
-    title = title or folder.resolve().name or 'runs'
-    studies, problems = _studies(folder)
     overview = {
         'title': title,
         'chunk': CHUNK,
         'runs': [content.summary for content in contents],
-        'studies': studies,
-        'problems': problems,
+        'studies': list(studies),
+        'problems': list(problems),
     }
     with write_errors(out, '--out'):
         out.parent.mkdir(parents=True, exist_ok=True)
         parent = out.parent.resolve() if beside else None
         with atomic_write(out) as temporary, open(temporary, 'w', encoding='utf-8', errors='backslashreplace') as file:
             file.writelines(render(title, _blocks(overview, contents, parent), with_files=beside))
-    missing = {run: content.missing for run, content in zip(runs, contents, strict=True)}
-    problems += [problem for content in contents for problem in content.summary['problems']]
-    return Page(out, missing, problems)
+    return contents
 
 
 def _shares(counts: Sequence[int], most: int) -> list[int]:

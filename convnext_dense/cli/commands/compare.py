@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,12 @@ def run(args: argparse.Namespace) -> None:
         with write_errors(args.out, '--out'), atomic_write(args.out) as temporary:
             temporary.write_text(content + '\n', encoding='utf-8', errors='backslashreplace')
         print(f'the comparison is in {args.out}')
+    if args.out_page is not None:
+        from ...analysis.comparison_page import write_comparison_page  # imports torch, which nothing else here does
+
+        command = partial(command_line, args)
+        write_comparison_page(comparison, names, Path(args.out_page), args.command_line, command)
+        print(f'the page is at {Path(args.out_page).resolve()}')
 
 
 def find_records(run: Path, diagnose: str) -> Path:

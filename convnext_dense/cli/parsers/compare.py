@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('before', metavar='RUN_A', help=what)
     parser.add_argument('after', metavar='RUN_B', help='the run that is compared with it, tested on the same images')
     parser.add_argument('--out', metavar='FILE.json', help='write all differences, tables and images into a file')
+    parser.add_argument('--out-page', metavar='FILE.html', help='make a self-contained page of the comparison')
     parser.add_argument(
         '--resamples', type=int, default=1000, metavar='N', help='how often images are drawn (default: %(default)s)'
     )
@@ -35,7 +36,9 @@ def check(args: argparse.Namespace) -> None:
     for name in (args.before, args.after):
         if not Path(name).exists():
             raise UserError(f'{name}: no such run: name the work dir of a run, or the folder of a diagnosis')
-    if args.out is not None:
-        if Path(args.out).suffix != '.json':
-            raise UserError(f'--out {args.out}: name a file that ends in .json')
-        ensure_writable_files(args.out)
+    for option, file, suffix in (('--out', args.out, '.json'), ('--out-page', args.out_page, '.html')):
+        if file is None:
+            continue
+        if Path(file).suffix != suffix:
+            raise UserError(f'{option} {file}: name a file that ends in {suffix}')
+        ensure_writable_files(file)

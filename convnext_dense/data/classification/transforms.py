@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
 from typing import Any
 
+import numpy as np
 from PIL import Image
 from torch import Tensor
 
@@ -18,11 +19,15 @@ INTERPOLATION = 'bicubic'
 """The interpolation of the recipes, and of the official evaluation."""
 
 
-def train_transform(input_size: int, **options: object) -> Callable[[Image.Image], Tensor]:
+def train_transform(
+    input_size: int, albumentations: Sequence[Mapping[str, Any]] = (), **options: object
+) -> Callable[[Image.Image], Tensor]:
     """Create timm's training transform with faster parts: random crop, flip, RandAugment, normalization and erasing.
 
     Args:
         input_size: side S of the square output, in pixels.
+        albumentations: configs of transforms of the library Albumentations, applied before the normalization; see
+            :mod:`~convnext_dense.data.albumentations_step`. They must keep the size.
         options: further arguments of timm's ``create_transform``, such as ``auto_augment``, ``re_prob``, ``mean`` and
             ``std``.
 
@@ -40,7 +45,41 @@ def train_transform(input_size: int, **options: object) -> Callable[[Image.Image
         )
     mean, std = options.get('mean', IMAGENET_MEAN), options.get('std', IMAGENET_STD)
     options['mean'], options['std'] = check_normalization(mean, std, CHANNELS, 'transform')
-    return replace_slow_parts(create_transform(input_size, is_training=True, **options))
+    transform = replace_slow_parts(create_transform(input_size, is_training=True, **options))
+    if albumentations:
+        transform.transforms.insert(_place_of_normalization(transform), AlbumentationsOfImage(albumentations))
+    return transform
+
+
+class AlbumentationsOfImage:
+    """A pipeline of Albumentations for an image of Pillow, RGB.
+
+    Args:
+        transforms: configs of its transforms; see :class:`~convnext_dense.data.albumentations_step.Pipeline`.
+
+    Raises:
+        UserError: if a transform is unknown, or changes the size of an image.
+    """
+
+    def __init__(self, transforms: Sequence[Mapping[str, Any]]) -> None:
+        from ..albumentations_step import Pipeline  # here, because it imports mmcv
+
+        self.pipeline = Pipeline(transforms)
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        changed = self.pipeline(image=np.array(image))['image']
+        if changed.shape != (image.height, image.width, CHANNELS):
+            raise UserError(
+                f'transform.albumentations made {changed.shape} of an image of {image.height} x {image.width}: leave '
+                'out what changes the size or the channels, which input_size and scale say'
+            )
+        return Image.fromarray(changed)
+
+
+def _place_of_normalization(transform: Any) -> int:
+    """Return where in timm's transform an image becomes a tensor."""
+    kinds = [type(part).__name__ for part in transform.transforms]
+    return next(i for i, kind in enumerate(kinds) if kind in ('ToNormalized', 'MaybeToTensor', 'ToTensor'))
 
 
 def eval_transform(

@@ -14,15 +14,18 @@ from typing import Any
 import mmcv
 import numpy as np
 
+from ...compat.albu_random import seed_albu
 from ...compat.mmdet_imports import light_imports
 from ...errors import UserError
 from ...registry import TRANSFORMS
 from ..band_transforms import in_threes, join_threes
 
 with light_imports():
-    from mmdet.datasets.transforms import CachedMixUp, CachedMosaic
+    from mmdet.datasets.transforms import Albu, CachedMixUp, CachedMosaic
     from mmdet.datasets.transforms import CopyPaste as MmdetCopyPaste
     from mmdet.structures.mask import BitmapMasks
+
+seed_albu(Albu)
 
 
 @TRANSFORMS.register_module()

@@ -71,7 +71,7 @@ def difference_cells(difference: Difference) -> list[Cell]:
     """Return a difference as cells of a table."""
     one = difference
     numbers = (one.before, one.after, one.difference, one.low, one.high, 100 * one.in_favor)
-    return [*(defined(number) for number in numbers), verdict(one) if defined(one.difference) is not None else '']
+    return [*(defined(number, 2) for number in numbers), verdict(one) if defined(one.difference) is not None else '']
 
 
 def headline_section(
@@ -148,7 +148,10 @@ def changed_section(changed: Sequence[Changed], changes: Changes) -> Section:
     if not changed:
         text = f'No image changed in {changes.metric}.'
         return Section('images', 'Images that changed most', [Text(text)], text)
-    rows: list[list[Cell]] = [[one.path, one.before, one.after, one.after - one.before] for one in changed]
+    rows: list[list[Cell]] = [
+        [one.path, *(defined(value, 2) for value in (one.before, one.after, one.after - one.before))]
+        for one in changed
+    ]
     columns = [
         Column('Image', 'image'),
         Column('Before', 'percent', f'{changes.metric} in the first run'),
@@ -203,7 +206,7 @@ def errors_section(before: DetectionAnalysis, after: DetectionAnalysis) -> Secti
         {kind: sum(error.kind == kind for error in own.kept_errors) for kind in KINDS} for own in (before, after)
     ]
     costs = [
-        {kind: defined(100 * own.costs.mean(own.costs.by_kind[kind])) for kind in KINDS} for own in (before, after)
+        {kind: defined(100 * own.costs.mean(own.costs.by_kind[kind]), 2) for kind in KINDS} for own in (before, after)
     ]
     rows: list[list[Cell]] = [
         [KIND_WORDS[kind], *(one[kind] for one in counts), *(one[kind] for one in costs)] for kind in KINDS

@@ -73,10 +73,10 @@ def errors_section(analysis: DetectionAnalysis, facts: Facts) -> Section:
     """Return the section of kinds of errors and the AP that each costs."""
     costs = analysis.costs
     words = [KIND_WORDS[kind] for kind in KINDS]
-    points = [facts.error_costs.get(kind) for kind in KINDS]
+    points = [defined(facts.error_costs.get(kind), 2) for kind in KINDS]
     totals = {
-        'false positives': defined(100 * costs.mean(costs.false_positives)),
-        'false negatives': defined(100 * costs.mean(costs.false_negatives)),
+        'false positives': defined(100 * costs.mean(costs.false_positives), 2),
+        'false negatives': defined(100 * costs.mean(costs.false_negatives), 2),
     }
     chart = Chart(
         'AP50 that each kind of error costs',
@@ -109,7 +109,9 @@ def errors_section(analysis: DetectionAnalysis, facts: Facts) -> Section:
             costs.false_positives[k],
             costs.false_negatives[k],
         ]
-        of_classes.append([name, defined(100 * costs.by_class[k]), *(defined(100 * cost) for cost in kinds_of_class)])
+        of_classes.append(
+            [name, defined(100 * costs.by_class[k]), *(defined(100 * cost, 2) for cost in kinds_of_class)]
+        )
     columns = [
         Column('Class', 'class'),
         Column('AP50', 'percent'),

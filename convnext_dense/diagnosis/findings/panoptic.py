@@ -196,7 +196,7 @@ def _classes_section(
 
 
 def _costs_section(table: np.ndarray) -> Section:
-    gains = quality_gains(table)
+    gains = {name: defined(gain, 2) for name, gain in quality_gains(table).items()}
     names = list(gains)
     _, _, false, missed = table.sum(axis=0)
     counts = {'missed segments': int(missed), 'false segments': int(false), 'inexact masks': None}

@@ -18,6 +18,8 @@ CONFUSED_SHARE, CONFUSED_TIMES = 20.0, 5
 """Percent of a class, and times, from which it is confused with another one."""
 TOO_SURE = 5.0
 """Percent points by which confidence exceeds accuracy from which a model is too sure."""
+NOT_SURE = 15.0
+"""Percent points by which confidence is below accuracy from which scores are too low."""
 WIDE = 10.0
 """Points between the bounds of the main metric's interval from which it is wide."""
 BOUNDARY_BEHIND = 15.0
@@ -177,6 +179,20 @@ def too_sure(known: Known) -> Iterator[Advice]:
     )
 
 
+def not_sure(known: Known) -> Iterator[Advice]:
+    """Advise against scores that are too low."""
+    facts = known.facts
+    if facts is None or facts.overconfidence is None or facts.overconfidence > -NOT_SURE:
+        return
+    yield Advice(
+        'Take the class with the highest score rather than one above a fixed threshold: the scores are too low. A '
+        'longer run (`--epochs`) or one without mixed images (`--without mixup cutmix`) raises them.',
+        f'the model is not sure enough: its scores are {-facts.overconfidence:.1f} percent points below its accuracy',
+        0.0,
+        'calibration',
+    )
+
+
 def wide_interval(known: Known) -> Iterator[Advice]:
     """Advise more test images."""
     facts = known.facts
@@ -220,6 +236,7 @@ RULES = (
         f'{CONFUSED_SHARE:g}% of a class, and at least {CONFUSED_TIMES}, are taken for another one', confused_classes
     ),
     Rule(f'scores are {TOO_SURE:g} percent points above the accuracy', too_sure),
+    Rule(f'scores are {NOT_SURE:g} percent points below the accuracy', not_sure),
     Rule(f'the interval of the main metric spans {WIDE:g} points', wide_interval),
     Rule(f'the boundary F1 is {BOUNDARY_BEHIND:g} points below the mIoU', weak_boundaries),
 )

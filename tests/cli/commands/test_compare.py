@@ -100,6 +100,7 @@ def test_bad_input(two, tmp_path, monkeypatch, capsys, change, message):
     ('options', 'message'),
     [
         (['--resamples', '10'], '--resamples 10: intervals need at least 100, take 1000'),
+        (['--out-page', 'x.htm'], '--out-page x.htm: name a file that ends in .html'),
         (['--out', 'x.csv'], '--out x.csv: name a file that ends in .json'),
     ],
 )

@@ -13,6 +13,7 @@ from convnext_dense.data.classification.transforms import (
     preprocessing_of,
     train_transform,
 )
+from convnext_dense.data.sampler import seeded
 from convnext_dense.errors import UserError
 
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
@@ -91,3 +92,29 @@ def test_a_transform_is_described(arguments, wanted):
     found = preprocessing_of(arguments, training=False)
     assert (found.input_size, found.crop_ratio, found.interpolation, found.crop_mode) == wanted
     assert found.is_imagenets
+
+
+def test_albumentations_come_before_the_normalization_and_are_seeded():
+    """Whatever else is drawn, a black image stays one in timm's part, and becomes a white one here."""
+    white = [dict(type='InvertImg', p=1.0)]
+    for options in ({}, dict(auto_augment='rand-m5', re_prob=0.5), dict(color_jitter=None)):
+        made = train_transform(32, white, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), **options)
+        kinds = [type(part).__name__ for part in made.transforms]
+        assert kinds.index('AlbumentationsOfImage') == kinds.index('ToNormalized') - 1
+    plain = train_transform(32, white, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), color_jitter=None)
+    assert (plain(Image.new('RGB', (40, 50))) == 1).all()
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8))
+    several = [train_transform(32, [dict(type='Affine', translate_percent=0.4)]) for _ in range(2)]
+    results = []
+    for one in several:
+        with seeded(5):
+            results.append(one(noise))
+    assert torch.equal(*results)
+
+
+def test_albumentations_keep_the_size():
+    transform = train_transform(32, [dict(type='CenterCrop', height=16, width=16)])
+    with pytest.raises(UserError, match=r'made \(16, 16, 3\) of an image of 32 x 32: leave out what changes the size'):
+        transform(Image.new('RGB', (40, 50)))
+    with pytest.raises(UserError, match='albumentations has no Flipp'):
+        train_transform(32, [dict(type='Flipp')])

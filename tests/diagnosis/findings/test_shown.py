@@ -46,6 +46,7 @@ def test_a_headline_has_bounds_if_images_vary():
     assert (one.name, one.value, one.low, one.high, one.lower_is_better) == ('calibration error', 3, 2, 5, True)
     same = shown.headline(Interval(Quantity('box_APs'), 100.0, 100.0, 100.0, 10))
     assert (same.name, same.low, same.high) == ('box AP, small objects', None, None)
+    assert shown.METRIC_NAMES['mask_APtall'] == 'mask AP, tall objects'
     undefined = shown.headline(Interval(Quantity('PQ_stuff'), np.nan, np.nan, np.nan, 0))
     assert (undefined.name, undefined.value, undefined.low) == ('PQ of stuff', None, None)
 

@@ -115,6 +115,11 @@ def test_too_sure():
     assert '5.0 percent points' in one(model.too_sure, Known(facts(overconfidence=5.0))).reason
 
 
+def test_not_sure():
+    assert list(model.not_sure(Known(facts(overconfidence=-14.9)))) == list(model.not_sure(Known(facts()))) == []
+    assert '15.0 percent points below' in one(model.not_sure, Known(facts(overconfidence=-15.0))).reason
+
+
 def test_wide_interval():
     assert list(model.wide_interval(Known(facts()))) == list(model.wide_interval(Known(facts(low=None)))) == []
     assert one(model.wide_interval, Known(facts(high=55.0))).reason == (
