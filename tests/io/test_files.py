@@ -213,7 +213,7 @@ def test_the_earlier_folder_comes_back_if_the_new_one_cannot_be_moved(tmp_path, 
 
     monkeypatch.setattr(Path, 'rename', fail)
     with (
-        pytest.raises(UserError, match=r'out cannot be written \(No space left'),
+        pytest.raises(UserError, match=r'cannot be written \(No space left'),
         replaced_folder(out, 'marker') as new,
     ):
         fill(new, 'second')
@@ -227,7 +227,7 @@ def test_folders_and_files_of_other_kinds_are_not_replaced(tmp_path, monkeypatch
     for path, problem in (
         (
             tmp_path / 'other',
-            'holds other files and no marker, so that it is not replaced: name a new folder with --out',
+            'holds other files and no marker, so that it is not replaced: name a new folder with',
         ),
         (tmp_path / 'other/photo.jpg', 'is a file: name a new folder with --out'),
     ):

@@ -189,7 +189,7 @@ def test_the_terminal_shows_the_most_important():
         '  e         0.50  ',
         'errors cost in AP50: location 7.2, missed 1.5',
         'largest confusions: cat taken for dog (12 objects)',
-        '1 label suspected to be wrong',
+        '1 label suspected to be wrong, listed in suspects.csv',
         'to try next: 1. Try 0. (since)',
         '             2. Try 1. (since)',
         '             3. Try 2. (since)',
