@@ -6,9 +6,10 @@ import os
 import platform
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import torch
+
+from ..engine.environment import cpu_name
 
 PACKAGES = (
     *('torchvision', 'timm', 'transformers'),
@@ -34,15 +35,6 @@ def environment() -> dict[str, str | int | float | bool | None]:
         'python': platform.python_version(),
         'date': date.today().isoformat(),
     }
-
-
-def cpu_name() -> str:
-    """Return the model name of the processor."""
-    info = Path('/proc/cpuinfo')
-    for line in info.read_text().splitlines() if info.is_file() else ():
-        if line.startswith('model name'):
-            return line.split(':')[1].strip()
-    return platform.processor()
 
 
 def _version(package: str) -> str | None:

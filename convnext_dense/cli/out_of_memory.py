@@ -58,8 +58,9 @@ def find_remedies(args: argparse.Namespace, flags: Collection[str], cfg: Any, sh
         shortage: what is known of the error.
     """
     given, trains = vars(args), '--resume' in flags
+    goes_on = trains and _has_begun(given, cfg)  # with the same images
     if trains and not shortage.in_evaluation:
-        yield from _smaller_training(given, cfg, shortage)
+        yield from _smaller_training(given, cfg, shortage, goes_on)
     elif trains or 'test_dataloader' in (cfg or {}) or '--show-dir' in flags:
         key = 'val_dataloader' if trains else 'test_dataloader'
         loader = (cfg or {}).get(key) or {}
@@ -68,9 +69,10 @@ def find_remedies(args: argparse.Namespace, flags: Collection[str], cfg: Any, sh
     for flag in ('--batch-size', '--batch'):
         if not trains and flag in flags and given.get(flag.strip('-').replace('-', '_')) != 1:
             yield f'{flag} 1'
-    if '--tile' in flags and given.get('tile') is None:
+    has_tiles = cfg is None or cfg.get('task') != 'classification'
+    if '--tile' in flags and given.get('tile') is None and has_tiles and not goes_on:
         yield '--tile 512 (large images in parts)'
-    if '--image-size' in flags and not (trains and given.get('resume') is not None):
+    if '--image-size' in flags and not goes_on:
         yield 'smaller images with --image-size H W'
     if '--size' in flags:
         yield 'smaller images with --size'
@@ -85,17 +87,25 @@ def find_remedies(args: argparse.Namespace, flags: Collection[str], cfg: Any, sh
     yield 'a machine with more memory'
 
 
-def _smaller_training(given: dict[str, Any], cfg: Any, shortage: Shortage) -> Iterator[str]:
+def _smaller_training(given: dict[str, Any], cfg: Any, shortage: Shortage, goes_on: bool) -> Iterator[str]:
     batch = cfg.train_dataloader.batch_size if cfg is not None else given.get('batch')
     if batch != 1:
         half = f'--batch {max(1, batch // 2)}' if isinstance(batch, int) else '--batch 1'
-        yield half if given.get('batch') is not None or given.get('resume') is not None else '--batch auto'
+        yield half if given.get('batch') is not None or goes_on else '--batch auto'
     precision = cfg.optim_wrapper.get('type') if cfg is not None else None
     if shortage.on_gpu and precision == 'OptimWrapper' and given.get('amp') is None:
         yield '--amp bf16'
     backbone = (cfg.model.get('backbone') or {}) if cfg is not None else {}
     if 'ConvNeXt' in str(backbone.get('type')) and not backbone.get('with_cp') and shortage.phase:
         yield '--cfg-options model.backbone.with_cp=True (computes activations twice instead of keeping them)'
+
+
+def _has_begun(given: dict[str, Any], cfg: Any) -> bool:
+    """Tell whether a run goes on from a checkpoint, or can."""
+    from ..checkpoints.files import list_checkpoints
+
+    has_checkpoint = cfg is not None and 'work_dir' in cfg and bool(list_checkpoints(cfg.work_dir))
+    return given.get('resume') is not None or has_checkpoint
 
 
 def _fewer_workers(given: dict[str, Any], cfg: Any, trains: bool) -> Iterator[str]:

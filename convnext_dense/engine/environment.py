@@ -73,7 +73,7 @@ def drop_noise(logger: logging.Logger) -> None:
 def log_environment(runner: Any) -> None:
     """Write the environment to ``environment.txt`` in the log folder, and a one-line summary to the log."""
     if runner.rank == 0:
-        lines = [f'{key}: {value}' for key, value in collect_env().items()]
+        lines = [f'{key}: {value}' for key, value in {'CPU': cpu_name(), **collect_env()}.items()]
         Path(runner.log_dir, 'environment.txt').write_text('\n'.join(lines) + '\n')
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else 'cpu'
     threads = torch.get_num_threads()
@@ -83,6 +83,15 @@ def log_environment(runner: Any) -> None:
         f'{runner.world_size} x {device}, {threads} thread{"s" if threads > 1 else ""}, seed {runner.seed}'
         + (f'; logs in {runner.log_dir}' if trains else '')
     )
+
+
+def cpu_name() -> str:
+    """Return the model name of the processor."""
+    info = Path('/proc/cpuinfo')
+    for line in info.read_text().splitlines() if info.is_file() else ():
+        if line.startswith('model name'):
+            return line.split(':')[1].strip()
+    return platform.processor()
 
 
 def warn_of_load(runner: Any, load: Load | None) -> None:

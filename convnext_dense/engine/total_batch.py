@@ -8,6 +8,8 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from mmengine.optim import OptimWrapper
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import DataLoader
 
 from ..compat import mmengine_private_names as internals
@@ -121,6 +123,29 @@ def plan_batches(
         )
         raise UserError(f'optim_wrapper.accumulative_counts={accumulation}, but {reason}')
     return BatchPlan(per_process, processes, chosen, wanted, is_stated=total is not None)
+
+
+def describe_batch_norms(model: nn.Module, batch: int, planned: int | None) -> str:
+    """Describe what another batch than the config's changes in a model; empty where nothing is.
+
+    Args:
+        model: the model.
+        batch: images that a process takes at once.
+        planned: the config's own; None if it is that.
+    """
+    if planned is None or planned == batch:
+        return ''
+    norms = [name for name, module in model.named_modules() if isinstance(module, _BatchNorm) and _learns(module)]
+    parts = list(dict.fromkeys(name.split('.')[0] for name in norms))
+    if not parts:
+        return ''
+    return (
+        f'BatchNorm in {" and ".join(parts)} normalizes {batch} images at once, not {planned}: results differ a little'
+    )
+
+
+def _learns(norm: nn.Module) -> bool:
+    return any(parameter.requires_grad for parameter in norm.parameters())
 
 
 def prepend(first: dict, rest: Iterator[dict]) -> Iterator[dict]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
@@ -60,11 +61,12 @@ class ClassificationTask(Task):
     ) -> None:
         from ..data.classification.find import find_split
         from ..data.classification.layout import Reading
+        from ..data.layouts import IMAGE_FOLDER, misplaced
 
         point_at_root(cfg, root)
         reading = Reading(options.format, options.label_column)
         has_train, has_val = (find_split(root, split, reading) is not None for split in ('train', 'val'))
-        check_unsplit(options, has_train, has_val, root)
+        check_unsplit(options, has_train, has_val, root, misplaced(Path(root), IMAGE_FOLDER))
         alone = has_train and not has_val
         for key in LOADERS:
             if cfg.get(key) is None:

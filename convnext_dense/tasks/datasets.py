@@ -241,8 +241,14 @@ def keep_split(cfg: Config, folder: str | Path | None) -> None:
                 dataset.subset.file = str(file)
 
 
-def check_unsplit(options: DataOptions, has_train: bool, has_val: bool, root: str) -> None:
+def check_unsplit(options: DataOptions, has_train: bool, has_val: bool, root: str, why: str = '') -> None:
     """Check that a data set can be split by the arguments of a command.
+
+    Args:
+        options: the arguments.
+        has_train, has_val: what the data set has.
+        root: its folder.
+        why: why it has no training images, if that is known.
 
     Raises:
         UserError: if it has no training images; or has validation images, which are not to be replaced.
@@ -250,7 +256,7 @@ def check_unsplit(options: DataOptions, has_train: bool, has_val: bool, root: st
     if options.split is None:
         return
     if not has_train:
-        raise UserError(f'{options.split.flags}: {root} has no training images to split')
+        raise UserError(f'{options.split.flags}: {why or f"{root} has no training images to split"}')
     if has_val and options.replace_val:
         logging.getLogger('mmengine').warning(f'the validation images of {root} are not used: --replace-val')
     elif has_val:

@@ -134,6 +134,7 @@ def test_a_run_says_where_it_goes_on(error, image_folder, tmp_path, monkeypatch)
     message = error()
     assert 'nothing up to epoch_1.pth is lost, continue there with: ' in message
     assert message.rstrip().endswith(' --resume')
+    assert 'try --batch 4, or ' in message and '--image-size' not in message  # which a resumed run may have, or not
 
 
 def test_no_checkpoint_yet(error, image_folder, tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -18,10 +19,21 @@ from convnext_dense.cli import run_verb
 from convnext_dense.engine.csv_log import read_scalars
 from tests.conftest import write_image_folder
 from tests.e2e.test_detectors_resume import EMA, same
+from tests.e2e.test_tiles_resume import SEGMENTOR, TILES
+from tests.helpers.mask_folder import save
 from tests.helpers.panoptic_heads import write_panoptic_data, write_panoptic_head
 from tests.helpers.run_tool import ROOT
 from tests.helpers.small_detectors import write_detector
-from tests.helpers.small_run import BY_EPOCH, BY_STEP, OPTIONS, differences, outcome, train, write_config
+from tests.helpers.small_run import (
+    BY_EPOCH,
+    BY_STEP,
+    OPTIONS,
+    differences,
+    outcome,
+    outcome_of,
+    train,
+    write_config,
+)
 
 
 @pytest.fixture(scope='module')
@@ -152,7 +164,7 @@ def test_a_balanced_detector(name, more, coco, tmp_path):
     _cut_and_resume(argv, run)
 
 
-def test_a_balanced_panoptic_run_with_tiles(tmp_path):
+def test_a_balanced_panoptic_run(tmp_path):
     data, config = write_panoptic_data(tmp_path / 'data'), write_panoptic_head('panoptic_fpn', tmp_path)
     run = tmp_path / 'run'
     argv = [str(config), '--data', str(data), '--work-dir', str(run), '--balance', '--epochs', '3']
@@ -160,6 +172,42 @@ def test_a_balanced_panoptic_run_with_tiles(tmp_path):
     assert run_verb('train', [*argv, *options]) == 0
     assert '--balance 0.5' in log_of(run)
     _cut_and_resume([*argv, *options], run)
+
+
+def test_a_balanced_detector_on_tiles(coco, tmp_path):
+    tiles = TILES + 'train_cfg.update(max_epochs=3)\n'
+    config, run = write_detector('retinanet_convnext_t_coco', tmp_path, tiles), tmp_path / 'run'
+    argv = [str(config), '--data', str(coco), '--work-dir', str(run), '--balance=1']
+    assert run_verb('train', argv) == 0
+    tiles, samples = (
+        int(re.search(pattern, log_of(run))[1])
+        for pattern in (r'train: (\d+) tiles of', r'--balance 1: in an epoch of (\d+) samples, the rarest class')
+    )
+    assert tiles == samples == len(read_scalars(run)['train/loss']) // 3
+    _cut_and_resume(argv, run)
+
+
+def test_a_balanced_segmentor_on_tiles(tmp_path):
+    rng = np.random.default_rng(0)
+    for split in ('training', 'validation'):
+        for number in range(3):
+            labels = np.ones((90, 120), np.uint8)
+            labels[10:30, 20:50], labels[60:, 100:] = 2, 3 if number == 1 else 0
+            save(tmp_path / f'data/images/{split}/{number}.png', rng.integers(0, 256, (90, 120, 3), np.uint8))
+            save(tmp_path / f'data/annotations/{split}/{number}.png', labels)
+    (tmp_path / 'data/classes.txt').write_text('one\ntwo\nthree\n')
+    config, run = tmp_path / 'config.py', tmp_path / 'run'
+    config.write_text(SEGMENTOR.format(root=ROOT, tiles=TILES))
+    argv = [str(config), '--data', str(tmp_path / 'data'), '--work-dir', str(run), '--balance']
+    assert run_verb('train', argv) == 0
+    assert re.search(r'--balance 0.5: in an epoch of \d+ samples, the rarest class, three, is in', log_of(run))
+    whole, logged = torch.load(run / 'iter_6.pth', weights_only=True), read_scalars(run)['train/loss']
+    for number in (4, 6):
+        (run / f'iter_{number}.pth').unlink()
+    assert run_verb('train', [*argv, '--resume']) == 0
+    resumed = torch.load(run / 'iter_6.pth', weights_only=True)
+    assert all(same(whole[part], resumed[part]) for part in ('state_dict', 'optimizer'))
+    assert read_scalars(run)['train/loss'] == logged
 
 
 def _cut_and_resume(argv: list[str], run: Path) -> None:
@@ -235,6 +283,36 @@ def test_killed_at_a_random_step_and_resumed_to_the_same_end(kind, config, by_st
     assert not differences(_all_of(whole), _all_of(cut))
 
 
+@pytest.mark.faults
+@pytest.mark.timeout(600)
+def test_processes_that_train_together_end_by_their_patience_alike(config, data, weights, tmp_path):
+    """With a lr of 0, whose metric never changes after the first validation; killed in the second epoch."""
+    launch = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2', 'tools/train.py']
+    flags = ['--launcher', 'pytorch', '--patience', '2', '--freeze', '2', '--balance', '--resume', 'auto']
+    options = [*OPTIONS, 'train_dataloader.batch_size=4', f'pretrained={weights}']
+
+    def command(work_dir: Path, lr: str = '0') -> list[str]:
+        argv = [str(config), '--data', str(data), '--work-dir', str(work_dir), '--epochs', '6', *flags]
+        return [*launch, *argv, '--cfg-options', *options, f'optim_wrapper.optimizer.lr={lr}']
+
+    whole, cut = tmp_path / 'whole', tmp_path / 'cut'
+    for work_dir in (whole, cut):
+        process = subprocess.Popen(command(work_dir), cwd=ROOT, stdout=subprocess.DEVNULL)
+        while work_dir is cut and not (cut / 'epoch_1.pth').exists() and process.poll() is None:
+            time.sleep(0.01)
+        if work_dir is cut:  # the launcher and the processes, which are no group of its own
+            ranks = Path(f'/proc/{process.pid}/task/{process.pid}/children').read_text().split()
+            for pid in (process.pid, *map(int, ranks)):
+                os.kill(pid, signal.SIGKILL)
+        process.wait()
+    assert subprocess.run(command(cut), cwd=ROOT, stdout=subprocess.DEVNULL).returncode == 0
+    contents = [torch.load(work_dir / 'epoch_3.pth', weights_only=True) for work_dir in (whole, cut)]
+    assert not differences(*(outcome_of(content) for content in contents))
+    for work_dir in (whole, cut):
+        assert not (work_dir / 'epoch_4.pth').exists()
+        assert 'has not improved in 2 validations in a row' in log_of(work_dir)
+
+
 def _rows(work_dir: Path) -> int:
     return sum(file.read_bytes().count(b'\n') for file in work_dir.glob('*/vis_data/scalars.csv'))
 
@@ -245,3 +323,28 @@ def _all_of(work_dir: Path) -> dict:
     assert last['runtime_info']['early_stopping']['best.pth']['best_at']
     assert last['meta']['run']['frozen']
     return found
+
+
+# -- --val-split
+
+
+def test_a_resumed_run_keeps_its_split(config, data, tmp_path, capsys):
+    root, run = tmp_path / 'flat', tmp_path / 'run'
+    shutil.copytree(data / 'train', root)
+    small = ('train_dataloader.batch_size=2',)
+    split = ('--val-split', '0.25', '--split-seed', '3')
+    assert train(config, root, run, *split, options=small) == 0
+    whole = torch.load(run / 'epoch_3.pth', weights_only=True)
+    (run / 'epoch_3.pth').unlink()
+    capsys.readouterr()
+    assert train(config, root, run, '--resume', options=small) == 0
+    assert '--val-split 0.25 --split-seed 3 is kept, by which the run split its data' in capsys.readouterr().out
+    assert same(torch.load(run / 'epoch_3.pth', weights_only=True)['state_dict'], whole['state_dict'])
+    assert train(config, root, run, '--resume', '--val-split', '0.5', options=small) == 2
+    assert 'has the split --val-split 0.25 --split-seed 3, and now --val-split 0.5 is given' in capsys.readouterr().err
+
+
+def test_a_folder_inside_a_data_set_is_not_split_but_named(config, data, tmp_path, capsys):
+    assert train(config, data / 'train', tmp_path / 'run', '--val-split', '0.2') == 2
+    said = f'--val-split 0.2: {data / "train"} is the train folder of a data set itself: give the folder around it'
+    assert said in capsys.readouterr().err

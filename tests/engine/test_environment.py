@@ -17,12 +17,13 @@ def runner(tmp_path, distributed: bool = False) -> SimpleNamespace:
 
 def test_the_environment_is_a_file_and_a_line(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(environment, 'collect_env', lambda: {'CUDA': 'none'})
+    monkeypatch.setattr(environment, 'cpu_name', lambda: 'fast one')
     monkeypatch.setattr(torch, 'get_num_threads', lambda: 2)
     with caplog.at_level(logging.INFO):
         environment.log_environment(runner(tmp_path))
     [line] = caplog.messages
     assert line.startswith('convnext_dense ') and '2 threads, seed 3; logs in' in line
-    assert (tmp_path / 'environment.txt').read_text() == 'CUDA: none\n'
+    assert (tmp_path / 'environment.txt').read_text() == 'CPU: fast one\nCUDA: none\n'
 
 
 def test_a_loaded_machine_is_said_and_the_number_of_threads_stays(tmp_path, monkeypatch, caplog):

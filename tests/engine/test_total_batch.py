@@ -1,9 +1,10 @@
 """The plan of the total batch and the accumulation it leads to."""
 
 import pytest
+from torch import nn
 from torch.utils.data import DataLoader
 
-from convnext_dense.engine.total_batch import AccumulatedLoader, plan_batches
+from convnext_dense.engine.total_batch import AccumulatedLoader, describe_batch_norms, plan_batches
 from convnext_dense.errors import UserError
 
 
@@ -88,3 +89,12 @@ def test_another_batch_keeps_the_total_of_the_planned_one(
 
 def test_accumulated_batches_are_counted_in_planned_ones():
     assert plan_batches(1000, 2, 1, None, accumulation=3, planned=4).accumulation == 6
+
+
+def test_batch_norms_are_said_to_depend_on_the_batch():
+    model = nn.ModuleDict({'backbone': nn.Linear(2, 2), 'decode_head': nn.Sequential(nn.BatchNorm2d(2))})
+    said = 'BatchNorm in decode_head normalizes 2 images at once, not 8: results differ a little'
+    assert describe_batch_norms(model, 2, 8) == said
+    assert describe_batch_norms(model, 8, 8) == describe_batch_norms(model, 8, None) == ''
+    model.requires_grad_(False)
+    assert describe_batch_norms(model, 2, 8) == ''

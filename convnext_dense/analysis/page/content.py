@@ -21,7 +21,7 @@ from . import images as page_images
 from .diagnosis import ReadDiagnosis
 from .history import History, duration_words, length_words, read_history
 from .images import PageImages
-from .scalars import Logged, main_panels, panels
+from .scalars import Logged, main_panels, metric_words, panels
 from .tested import class_tables, difference_note, logged_headlines, main_headlines, metric_rows
 
 Command = Callable[..., str]
@@ -255,7 +255,7 @@ def _note_on_results(diagnosis: ReadDiagnosis, tested: dict[str, Any]) -> str:
 
 def _headline(one: dict[str, Any]) -> dict[str, Any]:
     default = {'low': None, 'high': None, 'unit': '', 'lower_is_better': False}
-    return {**default, **one}
+    return {**default, **one, 'name': metric_words(one['name'])}
 
 
 def _step(one: dict[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from .diagnosis import ReadDiagnosis
 
 CHUNK = 24
 """Images in one part of the page's data, which the page reads at once."""
+FINE = 800
+"""Pixels: the coordinates of smaller images have tenths."""
 TYPES = {'.jpg': 'jpeg', '.jpeg': 'jpeg', '.png': 'png', '.webp': 'webp'}
 """Types of the files that a page takes, by their suffix."""
 
@@ -151,9 +153,10 @@ def _record(image: Mapping[str, Any], tested: bool) -> dict[str, Any]:
 def _details(image: Mapping[str, Any], folder: Path, beside: Path | None) -> dict[str, Any]:
     """All that is drawn of an image: its file, objects with rounded coordinates, scores and label maps."""
     found: dict[str, Any] = {'src': _source(folder, image.get('file'), beside)}
+    digits = 0 if max(image.get('width') or 0, image.get('height') or 0) > FINE else 1
     for key in ('truth', 'predicted'):
         if image.get(key) is not None:
-            found[key] = [_rounded(one) for one in image[key]]
+            found[key] = [_rounded(one, digits) for one in image[key]]
     if image.get('scores') is not None:
         found['scores'] = image['scores']
     for key in ('truth_map', 'predicted_map'):
@@ -162,16 +165,24 @@ def _details(image: Mapping[str, Any], folder: Path, beside: Path | None) -> dic
     return found
 
 
-def _rounded(shown: Mapping[str, Any]) -> dict[str, Any]:
+def _rounded(shown: Mapping[str, Any], digits: int) -> dict[str, Any]:
+    """An object with as many digits of its coordinates as are seen."""
     outline = shown.get('outline')
     score = shown.get('score')
-    return {
-        'box': [round(float(v), 1) for v in shown['box']],
+    found = {
+        'box': _short_numbers(shown['box'], digits),
         'label': shown.get('label'),
         'score': None if score is None else round(float(score), 3),
         'finding': shown.get('finding') or '',
-        'outline': None if not outline else [[round(float(v), 1) for v in points] for points in outline],
     }
+    if outline:
+        found['outline'] = [_short_numbers(points, digits) for points in outline]
+    return found
+
+
+def _short_numbers(values: Iterable[float], digits: int) -> list[float]:
+    rounded = (round(float(value), digits) for value in values)
+    return [int(value) if value == int(value) else value for value in rounded]
 
 
 def _source(folder: Path, name: Any, beside: Path | None, is_map: bool = False) -> str | None:

@@ -13,7 +13,7 @@ from ...tasks import MainMetrics
 Logged = Mapping[str, Sequence[tuple[int, float]]]
 """Logged values: (step, value) pairs by name."""
 Panel = dict[str, Any]
-"""A chart of :mod:`~convnext_dense.diagnosis.content` as JSON has it, with ``log`` and ``smooth``, which it offers."""
+"""A chart of :mod:`~convnext_dense.diagnosis.content` as JSON has it, with ``log``, ``smooth`` and ``main``."""
 
 MOST_POINTS = 1200  # of a curve; of more, each stretch has its lowest and highest
 COMPARED_POINTS = 240  # of a curve beside those of other runs
@@ -49,7 +49,7 @@ def main_panels(logged: Logged, metrics: MainMetrics | None) -> list[Panel]:
 def _losses(logged: Logged) -> list[Panel]:
     total = _panel('Training loss', 'optimizer step', 'loss', [_series('loss', logged.get('train/loss', ()), True)])
     parts = {name: points for name, points in logged.items() if _is_loss_part(name)}
-    found = [{**total, 'log': True, 'smooth': True}]
+    found = [{**total, 'log': True, 'smooth': True, 'main': True}]
     if parts:
         series = [_series(_training_name(name), points, True) for name, points in parts.items()]
         found.append({**_panel('Parts of the loss', 'optimizer step', 'loss', series), 'log': True, 'smooth': True})
@@ -87,7 +87,7 @@ def _validation(logged: Logged, metrics: MainMetrics | None) -> list[Panel]:
     found = []
     if main:
         title, _, unit = metrics.title.rpartition(', ') if metrics else ('', '', '')
-        found.append(_panel(_capital(title), step, unit, main))
+        found.append({**_panel(_capital(title), step, unit, main), 'main': True})
     if rest:
         found.append(_panel('Other metrics on unseen images', step, '', rest))
     return found

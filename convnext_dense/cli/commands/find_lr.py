@@ -6,6 +6,7 @@ import argparse
 import json
 import math
 import os
+import shlex
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace) -> None:
     )
     with atomic_write(out / FIGURE_NAME) as file:
         draw(loop.curve, file, 'png', marks, facts['title'])
-    for line in describe(loop.curve, suggestion, loop.own_lr, loop.ended, facts['title'], flag=_flag(args)):
+    for line in describe(loop.curve, suggestion, loop.own_lr, loop.ended, facts['title'], flag=train_command(args)):
         print(line)
     print(f'the curve is {out / FIGURE_NAME}, its values are in {out / JSON_NAME}')
 
@@ -88,10 +89,14 @@ def _ramp_config(cfg: Config, args: argparse.Namespace) -> Config:
     return quiet
 
 
-def _flag(args: argparse.Namespace) -> str:
-    """Return the beginning of the command that trains with a learning rate."""
-    data = ['--data', args.data] if args.data else []
-    return ' '.join([program('train', args.prog.endswith('.py')), args.config, *data, '--lr'])
+def train_command(args: argparse.Namespace) -> str:
+    """Return the command that trains as tested, up to its learning rate."""
+    of_test = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for flag in ('--steps', '--start', '--end', '--out'):
+        of_test.add_argument(flag)
+    given = shlex.split(args.command_line)[len(args.prog.split()) :]
+    _, kept = of_test.parse_known_args(given)
+    return f'{program("train", args.prog.endswith(".py"))} {shlex.join(kept)} --lr'
 
 
 def _facts(args: argparse.Namespace, loop: LrRangeLoop, suggestion: Suggestion | None) -> dict[str, Any]:

@@ -35,10 +35,12 @@ from ...config.resumed import check_copy_paste, check_resumed
 from ...config.saved import arguments_of_run, setting_of_run, settings_of_run
 from ...config.techniques import describe_without
 from ...data.check import PROBLEM
+from ...data.splits import SplitRule
 from ...data.subset import FILE_NAME as SPLIT_FILE
 from ...engine import COMMANDS, DataCheck, Runner, propagate_failures
 from ...engine.dry_run import check_first_step
 from ...engine.environment import init_processes, warn_of_load
+from ...engine.total_batch import describe_batch_norms
 from ...errors import Stopped, UserError
 from ...sample_data.names import SAMPLES
 from ...tasks import keep_split, own_datasets, place_of, task_of
@@ -49,6 +51,7 @@ from ..band_arguments import band_arguments
 from ..commercial import check_commercial
 from ..out_of_memory import explained_memory
 from ..parsers.train import AUTO, BY_TASK, NEWEST, TRACKERS, processes_of
+from ..split_arguments import split_rule
 from ..tile_arguments import tile_options
 from .check_data import check_and_print
 
@@ -74,6 +77,7 @@ def prepare(args: argparse.Namespace) -> Prepared:
         if LR in args.cfg_options:
             raise UserError(f'--lr {args.lr:g} and --cfg-options {LR}={args.cfg_options[LR]} differ: leave out one')
         args.cfg_options[LR] = args.lr
+    kept_split = _keep_split_rule(args)
     options = dict(reads='train', **reading_arguments(args), **image_arguments(args), **band_arguments(args))
     options['copy_paste'] = args.copy_paste
     options['tiles'] = tiles = tile_options(args)._replace(of_run=partial(_tiles_of_run, args))
@@ -81,6 +85,7 @@ def prepare(args: argparse.Namespace) -> Prepared:
     cfg = read_config(args.config, args.cfg_options, args.data, without=args.without, before_data=check, **options)
     task = task_of(cfg)
     said = [describe_without(args.without)] if args.without else []
+    said.append(kept_split)
     set_amp(cfg, args.amp)
     if args.freeze is not None:
         freeze(cfg, args.freeze, args.cfg_options or ())
@@ -205,6 +210,8 @@ def run(args: argparse.Namespace) -> None:
                 'this run measures nothing, and keeps its last checkpoints, but no best.pth; '
                 '--val-split 0.2 holds out a fifth of the images'
             )
+        batch, planned = cfg.train_dataloader.batch_size, cfg.train_cfg.get('planned_batch_size')
+        said.append(describe_batch_norms(runner.bare_model, batch, planned))
         kept = describe_kept_lr(cfg, args.config, args.cfg_options, args.data, args.without, get_world_size())
         for line in filter(None, (kept, moved)):
             runner.logger.warning(line)
@@ -340,6 +347,23 @@ def _tiles_of_run(args: argparse.Namespace, cfg: Config) -> RunTiles | None:
             return None
     saved = settings_of_run(run)
     return None if saved.get('tiles') is None else tiles_of_run(Config(saved))
+
+
+def _keep_split_rule(args: argparse.Namespace) -> str:
+    """Have a run that is resumed without flags for it split its data as it did; returns a line that says so."""
+    if args.resume is None or args.data is None or split_rule(args) is not None:
+        return ''
+    run = args.resume
+    if run in (NEWEST, AUTO):
+        run = args.work_dir or (args.cfg_options or {}).get('work_dir') or _work_dir(args, Config())
+    saved = Config(settings_of_run(run))
+    parts = own_datasets(saved) if saved.get('train_dataloader') else ()
+    rule = next((SplitRule.of_setting(one.subset) for one in parts if one.get('subset')), None)
+    if rule is None:
+        return ''
+    args.val_split, args.folds, args.fold, args.split_group, args.split_seed = rule
+    args.replace_val = True
+    return f'{rule.flags} is kept, by which the run split its data'
 
 
 def _check_data(cfg: Config, name: str, skip: bool) -> None:

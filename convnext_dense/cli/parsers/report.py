@@ -22,10 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--max-images',
         type=int,
-        default=300,
+        default=240,
         metavar='N',
         help='images in the page, of all runs together: those of the sections, the worst, and a spread of the others '
-        '(default: 300)',
+        '(default: 240)',
     )
     parser.add_argument(
         '--images-beside',

@@ -74,7 +74,7 @@ def intervals_of(measure: Measure, resamples: int = RESAMPLES) -> Intervals:
 def interval_note(images: int, resamples: int = RESAMPLES) -> str:
     """Say what the intervals of a table are."""
     return (
-        f'From and to bound the {100 * LEVEL:g}% interval, from {counted(resamples, "bootstrap resample")} of '
+        f'The bounds are of the {100 * LEVEL:g}% interval, by {counted(resamples, "bootstrap resample")} of '
         f'{counted(images, "image")}: how much other images of the kind could change the number, not another '
         f'training. Of a class with fewer than {LABELS_FOR_WIDTH} examples it is too narrow.'
     )

@@ -45,7 +45,6 @@ def test_files_and_objects_are_in_chunks_beside_what_images_are_found_by(tmp_pat
         'label': 2,
         'score': None,
         'finding': 'missed',
-        'outline': None,
     }
     assert 'truth' not in found.records[0] and found.records[1]['classes'] == [0, 1, 2, 3]
     assert found.kinds() == {'objects': True, 'truth': True, 'maps': False}

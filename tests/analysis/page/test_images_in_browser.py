@@ -96,7 +96,7 @@ def test_instances_of_a_class_have_shades_and_misses_are_dashed(pages, open_page
         .map((one) => one.style.getPropertyValue('--color'))""")
     assert len(set(colors)) == 4 and 'rgb(208 60 60)' in colors  # two balloons, of two shades
     dashes = "getComputedStyle(document.querySelector('g.missed .edge')).strokeDasharray"
-    assert page.evaluate(dashes) == '6px, 4px'
+    assert page.evaluate(dashes) == '4px, 3px'
     assert page.evaluate("getComputedStyle(document.querySelector('g.found .edge')).strokeDasharray") == 'none'
 
 
@@ -112,7 +112,7 @@ def test_the_viewer_by_keys(pages, open_page):
         ['balloon', '0.90', 'right'],
         ['bird', '0.60', 'right'],
     ]
-    assert 'background' in dialog.locator('.side').inner_text()
+    assert 'Findings: on background missed' in dialog.locator('.side').inner_text()
     page.keyboard.press('ArrowRight')
     assert '2 of 40' in dialog.inner_text()
     page.keyboard.press('ArrowLeft')
@@ -193,10 +193,10 @@ def test_thumbnails_of_label_maps_show_what_is_chosen(pages, open_page):
     page = open_page(pages['segmentation'], '#/run/predictions')
     page.wait_for_selector('#predictions .thumbnail canvas')
     drawn = "document.querySelector('#predictions .thumbnail canvas').toDataURL()"
-    errors = page.evaluate(drawn)
+    predicted = page.evaluate(drawn)
     page.get_by_label('Show', exact=True).select_option('truth')
     page.wait_for_timeout(100)
-    assert page.evaluate(drawn) != errors and address_of(page).endswith('?show=truth')
+    assert page.evaluate(drawn) != predicted and address_of(page).endswith('?show=truth')
     page.get_by_label('Show', exact=True).select_option('image')
     page.wait_for_timeout(100)
     assert page.locator('#predictions .thumbnail canvas').count() == 0

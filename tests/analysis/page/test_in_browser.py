@@ -2,11 +2,12 @@
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
 from convnext_dense.analysis.page.build import write_page
+from convnext_dense.diagnosis import content
 from tests.analysis.page.test_content import TOP1, command
 from tests.helpers import example_diagnoses as examples
 from tests.helpers.written_runs import write_metrics, write_run
@@ -91,6 +92,10 @@ def test_structure_for_screen_readers(runs, open_page, fragment):
       document.querySelectorAll('main table').forEach((one) => {
         if (!one.querySelector('th')) faults.push(`no headings: ${one.outerHTML.slice(0, 80)}`);
       });
+      document.querySelectorAll('[role=img], [role=group], dialog').forEach((one) => {
+        const label = one.getAttribute('aria-label') || one.getAttribute('aria-labelledby');
+        if (!label) faults.push(`no label: ${one.outerHTML}`);
+      });
       ['header', 'nav', 'main'].forEach((tag) => { if (!document.querySelector(tag)) faults.push(`no ${tag}`); });
       return faults;
     }""")
@@ -150,16 +155,16 @@ def test_tables_sort_filter_and_turn_pages(runs, open_page):
     page = open_page(runs, '#/a_classifier/per-class')
     box = page.locator('#per-class')
     cells = '#per-class tbody td.numeric'
-    assert len(numbers(page, cells)) == 25
+    assert len(numbers(page, cells)) == 15
     head = box.get_by_role('columnheader', name='top-1')
     assert head.get_attribute('aria-sort') == 'none'
     head.get_by_role('button').click()
     assert head.get_attribute('aria-sort') == 'descending'
-    assert numbers(page, cells) == [float(i) for i in range(39, 14, -1)]
+    assert numbers(page, cells) == [float(i) for i in range(39, 24, -1)]
     head.get_by_role('button').press('Enter')
-    assert numbers(page, cells) == [float(i) for i in range(25)]
+    assert numbers(page, cells) == [float(i) for i in range(15)]
     box.get_by_role('button', name='Next page').click()
-    assert numbers(page, cells) == [float(i) for i in range(25, 40)]
+    assert numbers(page, cells) == [float(i) for i in range(15, 30)]
     box.get_by_role('button', name='class').first.click()
     names = box.locator('tbody th').all_inner_texts()
     assert names[:11] == [f'class {i}' for i in range(11)]  # as people count
@@ -168,6 +173,20 @@ def test_tables_sort_filter_and_turn_pages(runs, open_page):
     assert '1 of 40 rows' in box.inner_text()
     box.get_by_role('button', name='raw weights').click()
     assert 'raw weights' in box.locator('h3').inner_text()
+
+
+def test_bounds_stand_below_their_number(tmp_path, open_page):
+    made = examples.classification(tmp_path, 2)
+    columns = [examples.Column(name, 'percent') for name in ('Recall', 'Recall from', 'Recall to', 'F1', 'F1 from')]
+    table = examples.Table('T', columns, [[50.0, 40.0, 60.0, 30.0, 20.0], [70.0, None, None, 10.0, 5.0]])
+    examples.write(replace(made, sections=[examples.Section('s', 'S', [table])]), tmp_path)
+    write_page(tmp_path, tmp_path / 'page.html', command, 9)
+    page = open_page(tmp_path / 'page.html')
+    names = [text.split()[0] for text in page.locator('#s thead th').all_inner_texts()]
+    assert names == ['Recall', 'F1', 'F1']
+    assert page.locator('#s tbody tr').first.inner_text().split() == ['50.0', '40.0–60.0', '30.0', '20.0']
+    page.locator('#s').get_by_role('button', name='F1').last.click()
+    assert page.locator('#s tbody tr').first.inner_text().split()[-1] == '20.0'
 
 
 def test_what_is_absent_comes_last_either_way(runs, open_page):
@@ -214,8 +233,8 @@ def test_charts_draw_what_is_chosen(runs, open_page):
     assert key.get_attribute('aria-pressed') == 'false' and 'Nothing to draw' in chart.inner_text()
     key.click()
     chart.get_by_text('Values as a table').click()
-    chart.locator('table tbody tr').nth(24).wait_for()
-    assert chart.locator('table tbody tr').count() == 25
+    chart.locator('table tbody tr').nth(14).wait_for()
+    assert chart.locator('table tbody tr').count() == 15
     page = open_page(runs, '#/c_detector/curves-by-class')
     chart = page.locator('#curves-by-class .chart')
     assert chart.locator('.legend button').all_inner_texts() == ['balloon']
@@ -249,9 +268,9 @@ def test_runs_side_by_side_and_links_between_views(runs, open_page):
     assert page.locator('#curves .chart').count() == 2
     page.locator('#next').get_by_role('link', name='a_classifier').click()
     page.wait_for_selector('#next .advice')
-    assert page.evaluate('document.activeElement.id') == 'next-title'
+    page.wait_for_function('() => document.activeElement.id === "next-title"')
     page.get_by_role('link', name='See the finding').click()
-    assert page.evaluate('document.activeElement.id') == 'confusions-title'
+    page.wait_for_function('() => document.activeElement.id === "confusions-title"')
     page.go_back()
     page.go_back()
     page.wait_for_selector('#comparison')
@@ -337,7 +356,7 @@ def test_thousands_of_classes(tmp_path, open_page):
     examples.write(replace(made, sections=[section], classes=names, colors=[(1, 2, 3)] * 1500), folder)
     write_page(tmp_path, tmp_path / 'page.html', command, 300)
     page = open_page(tmp_path / 'page.html')
-    assert page.locator('#all table.data tbody tr').count() == 25
+    assert page.locator('#all table.data tbody tr').count() == 15
     assert page.locator('#all table.matrix tbody tr').count() == 60
     assert page.locator('#all table.bars tbody tr').count() == 15
     assert page.locator('*').count() < 12000
@@ -371,3 +390,34 @@ def test_blocks_of_other_versions_and_broken_ones_leave_the_others(tmp_path, ope
     text = page.locator('#confusions').inner_text()
     assert 'hologram is of a newer version' in text and 'This part cannot be shown' in text
     assert '1 image more is not in this page' in text and page.locator('#confusions .matrix').count() == 1
+
+
+def test_a_study_shows_its_trials_over_log_axes(tmp_path, open_page):
+    """lr from 1e-5 to 1e-1 stands at even distances, the table sorts, and parallel coordinates have a line a trial."""
+    rates = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1]
+    values = [50.0, 60.0, 80.0, 70.0, 30.0]
+    table = content.Table(
+        'Trials',
+        [content.Column('trial', 'count'), content.Column('raw/top1', 'number')],
+        [[k, value] for k, value in enumerate(values)],
+    )
+    axis = content.Axis('lr', log=True)
+    chart = content.Chart(
+        'lr and raw/top1', axis, content.Axis('raw/top1'), [content.Series('x', rates, values, 'points')]
+    )
+    rows = list(map(list, zip(rates, values, strict=True)))
+    view = content.Parallel('Settings', [axis, content.Axis('raw/top1')], rows, [f'trial_{k}' for k in range(5)])
+    section = asdict(content.Section('tune', 'Search for settings', [table, chart, view]))
+    write_run(tmp_path / 'trial_000', TOP1, [])
+    (tmp_path / 'tune.json').write_text(json.dumps({'sections': [section]}))
+    write_page(tmp_path, tmp_path / 'page.html', command, 9)
+    page = open_page(tmp_path / 'page.html')
+    study = page.locator('#study-0-tune')
+    assert study.locator('svg.parallel').count() == 1
+    assert study.locator('svg.parallel .line, svg.parallel path, svg.parallel polyline').count() >= 5
+    study.locator('.uplot').scroll_into_view_if_needed()
+    page.wait_for_function('document.querySelector("#study-0-tune .uplot canvas") !== null')
+    study.locator('.u-over').hover()
+    assert 'lr 0.001' in study.locator('.tooltip').inner_text(), 'the middle; over a linear axis 0.01 is the nearest'
+    study.locator('th button', has_text='raw/top1').first.click()
+    assert study.locator('tbody tr').first.inner_text().split()[1].startswith('80')

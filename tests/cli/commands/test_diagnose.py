@@ -219,3 +219,10 @@ def test_the_data_suspects_and_steps_are_part_of_it(tmp_path, own_image_folder, 
     assert diagnose(folder, '--images', 0, '--no-duplicates') == 0
     content = json.loads((folder / 'diagnosis/diagnosis.json').read_text())
     assert 'duplicates' not in {section['id'] for section in content['sections']}
+
+
+@pytest.mark.parametrize('verb', ['diagnose', 'test'])
+def test_a_config_without_test_data_is_refused(run, error, verb):
+    options = ['test_dataloader=None', 'test_evaluator=None']
+    assert run_verb(verb, [str(run), '--cfg-options', *options]) == 2
+    assert 'has no test_dataloader and no test_evaluator, so that nothing can be tested' in error()

@@ -1,12 +1,13 @@
 """``find-lr``: what it prints and writes, its own bad input, and that nothing of a run is touched."""
 
+import argparse
 import json
 import math
 
 import pytest
 
 from convnext_dense.cli import run_verb
-from convnext_dense.cli.commands.find_lr import describe
+from convnext_dense.cli.commands.find_lr import describe, train_command
 from convnext_dense.cli.main import build_parser
 from convnext_dense.engine import TrainLoop
 from convnext_dense.engine.lr_range import Step, Suggestion, ramp
@@ -93,6 +94,12 @@ def test_lines():
     )
     assert 'nothing is suggested' in describe(CURVE, None, 1e-3, None, 'atto', '')[-1]
     assert math.isclose(found.cautious, 5e-4)
+
+
+def test_the_command_to_train_has_the_flags_of_the_test():
+    line = "python tools/find_lr.py a.py --data 'my data' --steps 50 --out x --batch 2 --cfg-options a.b=1"
+    args = argparse.Namespace(prog='python tools/find_lr.py', command_line=line)
+    assert train_command(args) == "python tools/train.py a.py --data 'my data' --batch 2 --cfg-options a.b=1 --lr"
 
 
 def test_lr_of_train(error, image_folder, tmp_path):

@@ -10,7 +10,8 @@ function categoryBars(content, context = {}) {
   const low = Math.min(0, content.y.low ?? 0, ...all);
   const high = Math.max(content.y.high ?? 0, ...all, low + 1e-9);
   const isPercent = content.y.label.includes('%');
-  const text = isPercent ? percent : number;
+  const even = evenNumbers(all.filter((value) => value !== 0).map(Math.abs));
+  const text = (value) => (value === null ? ABSENT : isPercent ? percent(value) : even(value));
   const rows = content.categories.map((category, i) => h('tr', {},
     h('th', { scope: 'row' }, categoryName(category, context)),
     h('td', {}, shown.map((_, k) => bar(values[k][i], k, low, high, text)))));

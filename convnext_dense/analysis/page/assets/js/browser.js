@@ -83,7 +83,7 @@ function browser(run, diagnosis, kinds) {
     const found = [...new Set(images.flatMap((one) => one.findings))].sort();
     replace(toolbar,
       classes.length > 1 ? select('Class', [['', 'all'], ...classes.map((one) => [one, one])], settings.class, filter(settings, 'class')) : null,
-      found.length ? select('Finding', [['', 'all'], ['*', 'with errors'], ['-', 'without errors'], ...found.map((one) => [one, one])], state.finding, filter(state, 'finding')) : null,
+      found.length ? select('Finding', [['', 'all'], ['*', 'with errors'], ['-', 'without errors'], ...found.map((one) => [one, findingName(one)])], state.finding, filter(state, 'finding')) : null,
       select('Sort', SORTS.filter(([key]) => startSort || !['worst', 'best'].includes(key)), state.sort, filter(state, 'sort')),
       searchField('Path', state.text, filter(state, 'text')),
       kinds.maps ? select('Show', PANELS, settings.show, (value) => {

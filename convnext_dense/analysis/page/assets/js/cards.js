@@ -1,17 +1,22 @@
 // Main numbers as cards, with their intervals.
 
+const LARGE_CARDS = 4; // of more main numbers, the others are smaller
+
 function cards(headlines) {
-  return h('dl', { class: 'cards' }, headlines.map(card));
+  if (headlines.length <= LARGE_CARDS + 1) return h('dl', { class: 'cards' }, headlines.map(card));
+  return h('div', {}, h('dl', { class: 'cards' }, headlines.slice(0, LARGE_CARDS).map(card)),
+    h('dl', { class: 'cards compact' }, headlines.slice(LARGE_CARDS).map(card)));
 }
 
 function card(headline) {
   const interval = intervalText(headline);
   const bounded = headline.unit === '%' && headline.value !== null;
   return h('div', { class: 'card' },
-    h('dt', {}, headline.name, headline.lower_is_better ? h('span', { class: 'muted small' }, ' lower is better') : null),
+    h('dt', {}, headline.name),
     h('dd', {}, h('span', { class: 'big' }, headlineText(headline)), headline.unit ? h('span', { class: 'unit' }, headline.unit) : null),
     bounded && interval ? intervalBar(headline) : null,
-    interval ? h('dd', { class: 'muted small' }, `95% interval ${interval}`) : null);
+    interval ? h('dd', { class: 'muted small' }, h('span', {}, '95% interval'), ' ', h('span', {}, interval)) : null,
+    headline.lower_is_better ? h('dd', { class: 'muted small' }, 'lower is better') : null);
 }
 
 /** The number within its interval on a line from 0 to 100. */
@@ -25,7 +30,7 @@ function intervalBar(headline) {
 /** Metrics with their kinds of weights as a compact grid: { kinds, rows: [{ name, values }] }. */
 function metricGrid(results) {
   const words = { raw: 'raw weights', ema: 'averaged (EMA)' };
-  return h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Metrics' },
+  return h('div', { class: 'scroll', tabindex: '0', role: 'group', 'aria-label': 'Metrics' },
     h('table', { class: 'data metrics' },
       h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'metric'),
         results.kinds.map((kind) => h('th', { scope: 'col', class: 'numeric' }, words[kind] || kind)))),

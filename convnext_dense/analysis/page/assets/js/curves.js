@@ -15,10 +15,18 @@ function smoothed(values, share) {
 
 /** Make the charts of panels: charts with `log` and `smooth` to say what they offer. */
 function curves(panels, run) {
-  return h('div', { class: 'grid-charts' }, panels.map((panel) => chart(panel, {
+  const grid = (list) => h('div', { class: 'grid-charts' }, list.map((panel) => chart(panel, {
     heading: 'h3',
     log: panel.log,
     smooth: panel.smooth ? SMOOTHING : 0,
     sync: `${run.id}-${panel.x.label}`,
   })));
+  const first = panels.filter((panel) => panel.main);
+  const rest = panels.filter((panel) => !panel.main);
+  if (first.length === 0 || rest.length === 0) return grid(panels);
+  return [grid(first), h('details', { class: 'more' }, h('summary', {}, `More curves: ${rest.map((one) => decapital(one.title)).join(', ')}`), grid(rest))];
+}
+
+function decapital(text) {
+  return /^.[A-Z]/.test(text) ? text : text.slice(0, 1).toLowerCase() + text.slice(1);
 }

@@ -18,6 +18,15 @@ function number(value) {
   return size >= 1 ? value.toFixed(2) : String(Number(value.toPrecision(3)));
 }
 
+/** A function that writes numbers of these sizes, none of them 0, with the same digits where that tells them apart. */
+function evenNumbers(sizes) {
+  const [low, high] = [Math.min(...sizes), Math.max(...sizes)];
+  if (sizes.length === 0 || high >= 10000 || (high < 1 && low < 0.01)) return number;
+  if (sizes.every(Number.isInteger)) return whole;
+  const digits = high >= 100 ? 1 : high >= 1 ? 2 : 3;
+  return (value) => value.toFixed(digits);
+}
+
 /** A number on an axis: short. */
 function tick(value) {
   if (value === null || value === undefined) return '';
@@ -67,6 +76,13 @@ function fileName(path) {
   return path.split(/[\\/]/).pop();
 }
 
+/** Begin with a capital, but for words such as mIoU. */
 function capital(text) {
-  return text[0].toUpperCase() + text.slice(1);
+  return /^.[A-Z]/.test(text) ? text : text.slice(0, 1).toUpperCase() + text.slice(1);
+}
+
+/** A line of the terminal as a sentence. */
+function sentence(text) {
+  const trimmed = String(text).trim();
+  return trimmed ? capital(trimmed) + (/[.!?:]$/.test(trimmed) ? '' : '.') : '';
 }

@@ -69,13 +69,13 @@ function errorPixel(maps, i, alpha, chosen) {
   if (!maps.truth || !maps.predicted || maps.truth[i] === maps.none) return null;
   const wrong = maps.truth[i] !== maps.predicted[i];
   const concerned = chosen < 0 || maps.truth[i] === chosen || maps.predicted[i] === chosen;
-  return wrong && concerned ? [...WRONG, Math.max(alpha, 225)] : [0, 0, 0, Math.round(0.6 * alpha)];
+  return wrong && concerned ? [...WRONG, Math.max(alpha, 190)] : [0, 0, 0, Math.round(0.6 * alpha)];
 }
 
 /** Panels of an image side by side, a legend of the classes in it, and what is under the pointer. */
-function mapPanels(details, record, settings, diagnosis, onClass) {
+function mapPanels(details, record, shown, settings, diagnosis, onClass) {
   const readout = h('p', { class: 'readout muted', 'aria-live': 'off' }, 'Point at a pixel to read its classes.');
-  const box = h('div', { class: 'panels' });
+  const box = h('div', { class: 'panels', style: { '--ratio': (record.width || 4) / (record.height || 3) } });
   const legend = h('div', { class: 'legend classes' });
   readMaps(details, diagnosis).then((maps) => {
     if (!maps) return;
@@ -85,13 +85,20 @@ function mapPanels(details, record, settings, diagnosis, onClass) {
     replace(box, panels.map(([key, title]) => {
       const stage = h('div', { class: 'stage', style: { 'aspect-ratio': `${record.width} / ${record.height}` } },
         h('img', { src: details.src, alt: `${title} of ${fileName(record.path)}` }),
-        key === 'image' ? null : paintMap(maps, key, diagnosis.colors, settings.opacity, chosen));
+        key === 'image' ? null : paintMap(maps, key, diagnosis.colors, settings.opacity, chosen),
+        overlay(objectsOfPanel(shown, key), record.width, record.height));
       stage.addEventListener('pointermove', (event) => { readout.textContent = pixelWords(event, stage, maps, diagnosis); });
       return h('figure', {}, h('figcaption', {}, title), stage);
     }));
     replace(legend, legendOfMaps(maps, diagnosis, settings, onClass));
   });
   return h('div', { class: 'map-view' }, box, legend, readout);
+}
+
+/** The objects that belong on a panel: annotated ones on the truth, predicted ones on the prediction, missed ones on errors. */
+function objectsOfPanel(shown, panel) {
+  if (panel === 'errors') return shown.filter((one) => one.kind === 'truth' && one.object.finding === 'missed');
+  return shown.filter((one) => one.kind === panel);
 }
 
 function pixelWords(event, stage, maps, diagnosis) {

@@ -7,7 +7,7 @@ function overlaySettings(diagnosis) {
     predicted: true,
     score: startScore(diagnosis),
     best: false, // from the best score of each class
-    show: 'errors', // of label maps
+    show: 'predicted', // of label maps
     opacity: 0.6,
     class: '',
   };
@@ -74,7 +74,7 @@ function outlineOf(object, attributes) {
 /** What an object is, in words. */
 function objectWords({ object, kind }, diagnosis) {
   const label = object.label === null ? 'any class' : diagnosis.classes[object.label];
-  return kind === 'truth' ? `${label}, ${object.finding || 'annotated'}` : `${label} ${score(object.score)}, ${object.finding}`;
+  return kind === 'truth' ? `${label}, ${object.finding || 'annotated'}` : `${label} ${score(object.score)}, ${findingName(object.finding)}`;
 }
 
 /** What the lines of the overlay mean. */

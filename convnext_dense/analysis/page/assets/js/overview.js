@@ -11,16 +11,16 @@ function overviewView(data) {
     comparedCurves(data.runs),
     studySections(data.studies),
     next.length ? section('next', 'What to try next', h('ol', { class: 'steps' }, next.map(({ run, step }) => h('li', {},
-      h('p', { class: 'advice' }, inline(step.advice)),
-      h('p', {}, h('a', { href: address(run.name, 'next') }, name(run.name)), ': ', inline(step.reason)))))) : null,
+      h('p', { class: 'advice' }, inline(sentence(step.advice))),
+      h('p', {}, h('a', { href: address(run.name, 'next') }, name(run.name)), ': ', inline(sentence(step.reason))))))) : null,
   ];
 }
 
 function runCard(run) {
-  const main = run.headlines.slice(0, 3);
+  const main = run.headlines.slice(0, 2);
   return h('li', {}, h('article', { class: 'run-card' },
     h('h3', {}, h('a', { href: address(run.name) }, name(run.name))),
-    h('p', { class: 'muted' }, [run.task, run.facts_line].filter(Boolean).join(' · ')),
+    factsLine(run),
     main.length ? cards(main) : h('p', { class: 'muted' }, 'No results yet.'),
     run.problems.length ? h('p', { class: 'notice' }, plural(run.problems.length, 'part'), ' of this run cannot be read.') : null));
 }
@@ -39,13 +39,11 @@ function comparisons(runs) {
     const rows = own.map((run) => [run.name,
       ...names.slice(0, 8).map((metric) => run.headlines.find((one) => one.name === metric)?.value ?? null),
       run.compared.weights, run.compared.images, run.compared.length, run.compared.time, run.compared.date]);
-    const links = new Map(own.map((run) => [run.name, address(run.name)]));
-    columns[0].kind = 'image';
     const title = tasks.length > 1 ? `${capital(task || 'other')} runs` : 'Runs by metric';
     const full = columns.filter((column, i) => rows.some((row) => row[i] !== null && row[i] !== ''));
     const kept = columns.map((column, i) => (full.includes(column) ? i : -1)).filter((i) => i >= 0);
     return table({ title, columns: full, rows: rows.map((row) => kept.map((i) => row[i])) },
-      { heading: 'h3', imageOf: (text) => links.get(text) || null });
+      { heading: 'h3' });
   }).filter(Boolean);
 }
 
@@ -68,5 +66,5 @@ function comparedCurves(runs) {
 function studySections(studies) {
   return studies.flatMap((study, number) => study.sections.map((one) => section(`study-${number}-${one.id}`,
     studies.length > 1 ? `${study.name}: ${one.title}` : one.title,
-    one.lead ? h('p', { class: 'lead' }, inline(one.lead)) : null, blocks(one.blocks, { gallery: () => null }))));
+    one.lead ? h('p', { class: 'lead' }, inline(sentence(one.lead))) : null, blocks(one.blocks, { gallery: () => null }))));
 }

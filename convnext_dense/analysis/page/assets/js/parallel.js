@@ -36,7 +36,7 @@ function parallel(content) {
     if (!values.querySelector('.block')) values.append(table({ title: `${content.title}: values`, columns, rows: content.rows.map((row, i) => [content.names[i], ...row]) }, { heading: 'h4' }));
   });
   return h('div', { class: 'block' }, title, content.note ? h('p', { class: 'note' }, inline(content.note)) : null,
-    h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-labelledby': title.id },
+    h('div', { class: 'scroll', tabindex: '0', role: 'group', 'aria-labelledby': title.id },
       s('svg', { class: 'parallel', viewBox: `0 0 ${width} ${PARALLEL_HEIGHT}`, width, height: PARALLEL_HEIGHT, role: 'img', 'aria-label': `${content.title}: ${content.rows.length} lines over ${content.axes.length} axes` }, lines, axes)),
     readout, values);
 }

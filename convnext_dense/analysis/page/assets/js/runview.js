@@ -18,18 +18,24 @@ function runView(run) {
   };
   const parts = [
     h('div', { class: 'run-head' }, h('h2', { class: 'run-name' }, name(run.name)),
-      h('p', { class: 'muted' }, [run.task, run.facts_line].filter(Boolean).join(' · '))),
+      factsLine(run)),
     run.problems.map((problem) => h('p', { class: 'notice' }, inline(problem))),
     run.missing.map((one) => missingNote(one)),
     section('results', 'Results', resultsOf(run, details)),
     run.steps.length ? section('next', 'What to try next', h('p', { class: 'note' }, 'Derived from the findings below by the stated rules, the most promising first.'), steps(run.steps, run, context)) : null,
     details.panels.length ? section('curves', 'Curves', details.last_value ? h('p', { class: 'prose' }, inline(details.last_value)) : null, curves(details.panels, run)) : null,
-    details.sections.map((one) => section(one.id, one.title, one.lead ? h('p', { class: 'lead' }, inline(one.lead)) : null, blocks(one.blocks, context))),
+    details.sections.map((one) => section(one.id, one.title, one.lead ? h('p', { class: 'lead' }, inline(sentence(one.lead))) : null, blocks(one.blocks, context))),
     details.per_class.length ? section('per-class', 'Results by class', perClass(details.per_class, context)) : null,
     viewed ? section(SECTION, 'Predictions', run.images_note ? h('p', { class: 'note' }, inline(run.images_note)) : null, viewed.element) : null,
     section('setup', 'How it was made', pairList('Run', run.facts), commandList(details.commands), details.config ? configBox(details.config) : null, environmentBox(details)),
   ];
   return { elements: parts.flat(), browser: viewed };
+}
+
+/** Task, length, time and date of a run, which break between them alone. */
+function factsLine(run) {
+  const facts = [run.task, ...run.facts_line.split(' · ')].filter(Boolean);
+  return h('p', { class: 'muted facts' }, facts.map((one, i) => [i ? ' · ' : '', h('span', {}, one)]));
 }
 
 /** The titles of a run's sections by their ids, in order. */
@@ -74,6 +80,8 @@ function perClass(kinds, context) {
   return [kinds.length > 1 ? choice('Weights', kinds.map((one, i) => [i, words[one.kind] || one.kind]), 0, (i) => show(kinds[i])) : null, place];
 }
 
+const IMAGES_OF_GALLERY = 10;
+
 /** Some images with captions, which open in the viewer. */
 function gallery(one, run, diagnosis, viewed, numbers) {
   const title = h('h3', { id: newId('gallery') }, one.title);
@@ -82,8 +90,17 @@ function gallery(one, run, diagnosis, viewed, numbers) {
     .filter((entry) => viewed && entry.number !== undefined && entry.number !== null && runImages(run)[entry.number]);
   const list = entries.map((entry) => entry.number);
   const left = one.images.length - entries.length;
-  return h('div', { class: 'block' }, title, one.note ? h('p', { class: 'note' }, inline(one.note)) : null,
-    h('ul', { class: 'images', 'aria-labelledby': title.id }, entries.map((entry) => h('li', {},
-      thumbnail(run, diagnosis, entry.number, settings, () => viewed.open(list, entry.number), entry.caption)))),
+  const item = (entry) => h('li', {}, thumbnail(run, diagnosis, entry.number, settings, () => viewed.open(list, entry.number), entry.caption));
+  const grid = h('ul', { class: 'images', 'aria-labelledby': title.id }, entries.slice(0, IMAGES_OF_GALLERY).map(item));
+  const more = entries.length > IMAGES_OF_GALLERY ? h('button', {
+    type: 'button',
+    class: 'button small more-images',
+    onclick: () => {
+      grid.append(...entries.slice(IMAGES_OF_GALLERY).map(item));
+      grid.children[IMAGES_OF_GALLERY].firstChild.focus();
+      more.remove();
+    },
+  }, `Show all ${entries.length}`) : null;
+  return h('div', { class: 'block' }, title, one.note ? h('p', { class: 'note' }, inline(one.note)) : null, grid, more,
     left > 0 ? h('p', { class: 'muted' }, `${plural(left, 'image')} more ${left === 1 ? 'is' : 'are'} not in this page.`) : null);
 }

@@ -2,15 +2,15 @@
 
 function steps(list, run, context) {
   return h('ol', { class: 'steps' }, list.map((step) => h('li', {},
-    h('p', { class: 'advice' }, inline(step.advice)),
-    h('p', {}, inline(step.reason), step.section && context.sections.has(step.section)
+    h('p', { class: 'advice' }, inline(sentence(step.advice))),
+    h('p', {}, inline(sentence(step.reason)), step.section && context.sections.has(step.section)
       ? [' ', h('a', { href: address(run.name, step.section), 'aria-label': `See the finding: ${context.sections.get(step.section)}` }, 'See the finding')] : null),
-    h('p', { class: 'muted small' }, 'Rule: ', inline(step.rule), '.'),
+    h('p', { class: 'muted small' }, inline(sentence(`rule: ${step.rule}`))),
     commandsIn(step.advice))));
 }
 
 /** Buttons that copy the commands in backquotes of a text. */
 function commandsIn(text) {
-  const commands = text.split('`').filter((part, i) => i % 2 && part.includes(' '));
+  const commands = text.split('`').filter((part, i) => i % 2 && /^(convnext-dense|python|make) /.test(part));
   return commands.length ? h('p', {}, commands.map((command) => copyButton(command, 'Copy command'))) : null;
 }

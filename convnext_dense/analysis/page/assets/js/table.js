@@ -1,7 +1,8 @@
 // Tables that sort by any column, are filtered by text, and show a page of rows at a time.
 
-const ROWS_OF_PAGE = 25;
+const ROWS_OF_PAGE = 15;
 const FILTER_FROM = 9; // rows: shorter tables are seen at a glance
+const SHORT = 24; // characters: shorter texts stay on one line
 const NUMERIC = ['count', 'percent', 'number'];
 
 /**
@@ -12,7 +13,7 @@ const NUMERIC = ['count', 'percent', 'number'];
  */
 function table(content, context = {}) {
   const state = { text: '', column: -1, descending: false, page: 0, ...(context.sorted || {}) };
-  const columns = content.columns.map((column) => ({ kind: 'text', help: '', ...column }));
+  const columns = withIntervals(content.columns.map((column, at) => ({ kind: 'text', help: '', ...column, at, text: numberText(content.rows, column, at) })));
   const body = h('tbody');
   const count = h('span', { class: 'muted count' });
   const pages = h('div');
@@ -34,7 +35,10 @@ function table(content, context = {}) {
       const text = row.map((cell) => (cell === null ? '' : String(cell))).join(' ').toLowerCase();
       return words.every((word) => text.includes(word));
     });
-    if (state.column >= 0) rows.sort((a, b) => compare(a[state.column], b[state.column], state.descending));
+    if (state.column >= 0) {
+      const { at } = columns[state.column];
+      rows.sort((a, b) => compare(a[at], b[at], state.descending));
+    }
     return rows;
   }
 
@@ -46,7 +50,7 @@ function table(content, context = {}) {
     });
     const size = content.rows.length <= ROWS_OF_PAGE + 5 ? content.rows.length : ROWS_OF_PAGE;
     const shown = rows.slice(state.page * size, (state.page + 1) * size);
-    replace(body, shown.map((row) => h('tr', {}, row.map((cell, i) => cellOf(cell, columns[i], i, longest[i], context)))));
+    replace(body, shown.map((row) => h('tr', {}, columns.map((column, i) => cellOf(row, column, i, longest[i], context)))));
     if (shown.length === 0) {
       const text = content.rows.length ? 'No row has this text.' : 'Nothing to list.';
       replace(body, h('tr', {}, h('td', { colspan: columns.length, class: 'muted' }, text)));
@@ -67,14 +71,31 @@ function table(content, context = {}) {
   draw();
   return h('div', { class: 'block' }, title,
     content.note ? h('p', { class: 'note' }, inline(content.note)) : null, filter,
-    h('div', { class: 'scroll', role: 'region', 'aria-labelledby': title.id, tabindex: '0' },
+    h('div', { class: 'scroll', role: 'group', 'aria-labelledby': title.id, tabindex: '0' },
       h('table', { class: 'data', 'aria-labelledby': title.id }, h('thead', {}, h('tr', {}, heads)), body)),
     pages, meanings(columns));
 }
 
+/** Bring columns that bound the one before them, named `X from` and `X to`, into that one. */
+function withIntervals(columns) {
+  return columns.filter((column, i) => {
+    const [low, high] = [columns[i + 1], columns[i + 2]];
+    if (low && high && low.name === `${column.name} from` && high.name === `${column.name} to`) column.interval = [low.at, high.at];
+    return !columns.slice(Math.max(0, i - 2), i).some((one) => one.interval && one.interval.includes(column.at));
+  });
+}
+
+/** How a column's numbers are written: all with the same digits, unless they are of very different sizes. */
+function numberText(rows, column, at) {
+  if (column.kind !== 'number') return (value) => cellText(value, column.kind);
+  const sizes = rows.map((row) => row[at]).filter((value) => typeof value === 'number' && value !== 0).map(Math.abs);
+  return evenNumbers(sizes);
+}
+
 function head(column, onClick) {
   const numeric = NUMERIC.includes(column.kind);
-  return h('th', { scope: 'col', class: numeric ? 'numeric' : '', 'aria-sort': 'none' },
+  const words = [numeric ? 'numeric' : '', column.name.length > 16 ? 'long' : ''].join(' ').trim();
+  return h('th', { scope: 'col', class: words, 'aria-sort': 'none' },
     h('button', { type: 'button', title: column.help || null, onclick: onClick },
       h('span', {}, column.name), h('span', { class: 'arrow', 'aria-hidden': 'true' })));
 }
@@ -89,17 +110,21 @@ function compare(a, b, descending) {
   return descending ? -order : order;
 }
 
-function cellOf(value, column, index, longest, context) {
+function cellOf(row, column, index, longest, context) {
+  const value = row[column.at];
   const tag = index === 0 ? 'th' : 'td';
   const scope = index === 0 ? { scope: 'row' } : {};
-  const text = cellText(value, column.kind);
+  const text = typeof value === 'number' ? column.text(value) : cellText(value, column.kind);
   if (column.kind === 'class' && value !== null) return h(tag, scope, classCell(text, context));
   if (column.kind === 'image' && value !== null) return h(tag, { ...scope, class: 'path' }, imageCell(text, context));
-  if (!NUMERIC.includes(column.kind)) return h(tag, scope, column.code ? h('code', {}, text) : name(text));
+  if (column.kind === 'run') return h(tag, scope, h('a', { href: address(text) }, name(text)));
+  if (!NUMERIC.includes(column.kind)) return h(tag, { ...scope, class: text.length <= SHORT ? 'short' : '' }, inline(text).map((part) => (typeof part === 'string' ? name(part) : part)));
   const share = column.kind === 'percent' && value !== null && value >= 0 && value <= 100 ? value : null;
+  const [low, high] = (column.interval || []).map((at) => row[at]);
   return h(tag, { ...scope, class: 'numeric' },
     share === null ? text : h('span', { class: 'with-bar', style: { '--share': `${share}%` } },
-      h('span', { class: 'digits', style: { 'min-width': `${longest}ch` } }, text)));
+      h('span', { class: 'digits', style: { 'min-width': `${longest}ch` } }, text)),
+    typeof low === 'number' && typeof high === 'number' ? h('span', { class: 'bounds' }, `${column.text(low)}–${column.text(high)}`) : null);
 }
 
 function classCell(text, context) {
@@ -117,8 +142,8 @@ function imageCell(text, context) {
 }
 
 function longestNumbers(columns, rows) {
-  return columns.map((column, i) => (column.kind !== 'percent' ? 0
-    : Math.max(0, ...rows.slice(0, 1000).map((row) => cellText(row[i], column.kind).length))));
+  return columns.map((column) => (column.kind !== 'percent' ? 0
+    : Math.max(0, ...rows.slice(0, 1000).map((row) => cellText(row[column.at], column.kind).length))));
 }
 
 function meanings(columns) {

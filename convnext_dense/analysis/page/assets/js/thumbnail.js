@@ -3,12 +3,28 @@
 /** A button with an image: record is of the list of images, number its place there. */
 function thumbnail(run, diagnosis, number, settings, onOpen, caption) {
   const record = runImages(run)[number];
-  const stage = h('div', { class: 'stage', style: { 'aspect-ratio': `${record.width || 4} / ${record.height || 3}` } });
+  const [own, frame] = [ratioOf(record), frameRatio(run)];
+  const stage = h('div', { class: 'stage', style: { 'aspect-ratio': String(own), width: `${Math.min(100, (100 * own) / frame)}%` } });
   const words = caption || captionOf(record, diagnosis);
   const box = h('button', { type: 'button', class: 'thumbnail', 'data-image': number, onclick: onOpen },
-    stage, h('span', { class: 'caption' }, words), h('span', { class: 'findings' }, findingWords(record, diagnosis)));
+    h('span', { class: 'frame', style: { 'aspect-ratio': String(frame) } }, stage), h('span', { class: 'caption' }, words), h('span', { class: 'findings' }, findingWords(record, diagnosis)));
   whenNear(box, () => drawThumbnail(stage, run, diagnosis, number, settings));
   return box;
+}
+
+function ratioOf(record) {
+  return record.width && record.height ? record.width / record.height : 4 / 3;
+}
+
+const frameRatios = new Map(); // of runs
+
+/** The shape of all thumbnails of a run: that of the median image, neither very wide nor very high. */
+function frameRatio(run) {
+  if (!frameRatios.has(run.id)) {
+    const ratios = runImages(run).map(ratioOf).sort((a, b) => a - b);
+    frameRatios.set(run.id, Math.min(1.8, Math.max(0.8, ratios[Math.floor(ratios.length / 2)] || 4 / 3)));
+  }
+  return frameRatios.get(run.id);
 }
 
 function drawThumbnail(stage, run, diagnosis, number, settings) {
@@ -20,24 +36,34 @@ function drawThumbnail(stage, run, diagnosis, number, settings) {
   }
   const image = stage.querySelector('img') || h('img', { src: details.src, alt: fileName(record.path), decoding: 'async' });
   const parts = [image];
-  if (details.truth || details.predicted) parts.push(overlay(shownObjects(details, settings, diagnosis), record.width, record.height));
-  if ((details.truth_map || details.predicted_map) && settings.show !== 'image') {
+  const hasMaps = Boolean(details.truth_map || details.predicted_map);
+  const shown = shownObjects(details, settings, diagnosis);
+  const objects = hasMaps ? objectsOfPanel(shown, settings.show) : shown;
+  const svg = details.truth || details.predicted ? overlay(objects, record.width, record.height) : null;
+  if (hasMaps && settings.show !== 'image') {
     readMaps(details, diagnosis).then((maps) => {
       if (!maps) return;
       const chosen = settings.class === '' ? -1 : diagnosis.classes.indexOf(settings.class);
       stage.querySelector('canvas')?.remove();
-      stage.append(paintMap(maps, settings.show, diagnosis.colors, settings.opacity, chosen));
+      stage.querySelector('img').after(paintMap(maps, settings.show, diagnosis.colors, settings.opacity, chosen));
     });
     const before = stage.querySelector('canvas');
     if (before) parts.push(before);
   }
-  replace(stage, parts);
+  replace(stage, parts, svg);
+}
+
+/** What a kind of error is called. */
+function findingName(finding) {
+  return {
+    class: 'wrong class', location: 'inexact location', both: 'wrong class and location', background: 'on background',
+  }[finding] || finding;
 }
 
 /** What stands below an image: its classes in classification, else its file. */
 function captionOf(record, diagnosis) {
   if (record.caption) return record.caption;
-  if (!record.top) return h('bdi', { title: record.path }, fileName(record.path));
+  if (!record.top) return h('bdi', { class: 'file', title: record.path }, fileName(record.path));
   const [label, value] = record.top;
   const predicted = [name(diagnosis.classes[label] ?? `class ${label}`), ` ${score(value)}`];
   const known = record.label !== null && record.label !== undefined;
@@ -46,12 +72,16 @@ function captionOf(record, diagnosis) {
 }
 
 function findingWords(record, diagnosis) {
-  const value = record.value === null || record.value === undefined ? null : `${valueName(diagnosis.task)} ${percent(record.value)}%`;
-  const findings = record.findings.length ? h('span', { class: 'error' }, record.findings.join(', ')) : record.tested ? 'no errors' : null;
+  const value = record.value === null || record.value === undefined ? null : `${shortValueName(diagnosis.task)} ${percent(record.value)}%`;
+  const findings = record.findings.length ? h('span', { class: 'error' }, record.findings.map(findingName).join(', ')) : record.tested ? 'no errors' : null;
   return [value, value && findings ? ' · ' : null, findings];
 }
 
 /** What the value of an image is, by task. */
 function valueName(task) {
-  return { classification: 'true class', detection: 'F1', segmentation: 'IoU', panoptic: 'PQ' }[task] || 'value';
+  return { classification: 'score of the true class', detection: 'F1', segmentation: 'IoU', panoptic: 'PQ' }[task] || 'value';
+}
+
+function shortValueName(task) {
+  return task === 'classification' ? 'true class' : valueName(task);
 }

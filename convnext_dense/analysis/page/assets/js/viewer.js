@@ -47,7 +47,7 @@ function openViewer(run, diagnosis, list, at, options) {
       drawBody(record, details, has);
     };
     const shown = shownObjects(details, settings, diagnosis);
-    const left = has.maps ? mapPanels(details, record, settings, diagnosis, redraw('class')) : imageView(record, details, shown, settings, diagnosis);
+    const left = has.maps ? mapPanels(details, record, shown, settings, diagnosis, redraw('class')) : imageView(record, details, shown, settings, diagnosis);
     replace(body, left, sideOf(record, details, shown, diagnosis));
   }
 
@@ -106,7 +106,7 @@ function tag(one, record, diagnosis) {
 function sideOf(record, details, shown, diagnosis) {
   const parts = [];
   if (record.value !== null && record.value !== undefined) parts.push(h('p', {}, `${capital(valueName(diagnosis.task))}: `, h('strong', {}, `${percent(record.value)}%`)));
-  if (record.findings.length) parts.push(h('p', {}, 'Findings: ', record.findings.map((one) => h('span', { class: 'badge error' }, one))));
+  if (record.findings.length) parts.push(h('p', {}, 'Findings: ', record.findings.map((one) => [h('span', { class: 'badge error' }, findingName(one)), ' '])));
   else if (record.tested) parts.push(h('p', { class: 'fine' }, '✓ No errors were found in this image.'));
   if (record.caption) parts.push(h('p', {}, record.caption));
   if (details.scores) parts.push(scoreBars(record, details.scores, diagnosis));
@@ -134,9 +134,9 @@ function objectList(shown, diagnosis) {
     onpointerenter: () => mark(one, true), onpointerleave: () => mark(one, false),
   }, h('th', { scope: 'row' }, swatch(one.color), name(one.object.label === null ? 'any class' : diagnosis.classes[one.object.label])),
   h('td', { class: 'numeric' }, one.object.score === null ? 'annotated' : score(one.object.score)),
-  h('td', { class: ['right', 'found'].includes(one.object.finding) ? 'muted' : 'error' }, one.object.finding));
+  h('td', { class: ['right', 'found'].includes(one.object.finding) ? 'muted' : 'error' }, findingName(one.object.finding)));
   const mark = (one, on) => one.element?.classList.toggle('hot', on);
-  return h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Objects' }, h('table', { class: 'data objects' },
+  return h('div', { class: 'scroll', tabindex: '0', role: 'group', 'aria-label': 'Objects' }, h('table', { class: 'data objects' },
     h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'object'), h('th', { scope: 'col', class: 'numeric' }, 'score'), h('th', { scope: 'col' }, 'finding'))),
     h('tbody', {}, ordered.slice(0, 200).map(row))));
 }
