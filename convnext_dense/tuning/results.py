@@ -176,24 +176,25 @@ def _lead(study: Study, rows: Sequence[TrialRow]) -> str:
 
 
 def _table(rows: Sequence[TrialRow], names: Sequence[str], metric: str) -> Table:
+    failed = any(row.state == 'failed' for row in rows)
     columns = [
-        Column('trial', 'text', 'its folder in the work dir'),
+        Column('trial', 'count', 'its number, by which its folder trial_NNN in the work dir is named'),
         Column(metric, 'number', 'the best value at a validation, that of best.pth'),
         *(Column(name, 'number', SETTINGS[name].meaning) for name in names),
         Column('state'),
         Column('validations', 'count'),
         Column('minutes', 'number', 'from begin to end'),
-        Column('why', 'text', 'why it has failed or was pruned'),
+        *([Column('why', 'text', 'why it has failed')] if failed else []),
     ]
     cells = [
         [
-            row.folder,
+            row.number,
             _finite(row.value),
             *(row.values.get(name) for name in names),
             row.state,
             len(row.validations),
             row.minutes,
-            row.reason,
+            *([row.reason if row.state == 'failed' else None] if failed else []),
         ]
         for row in rows
     ]
@@ -236,7 +237,7 @@ def _parallel(study: Study, rows: Sequence[TrialRow]) -> Parallel:
         values,
         [row.folder for row in rows],
         plan.rule == 'greater',
-        'a line for each trial, from setting to setting; the brighter, the better its result',
+        'a line for each trial, from setting to setting, from orange for the worst results to blue for the best',
     )
 
 

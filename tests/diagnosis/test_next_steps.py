@@ -28,7 +28,7 @@ def known(kind: str = 'missed', sure: float = 9.0, tile: int | None = None, flag
         error_costs=dict.fromkeys(KINDS, 3.0) | {kind: 9.0},
         sizes={'small': GroupFacts(9, 50, 10), 'medium': GroupFacts(9, 30, 60), 'large': GroupFacts(9, 20, 30)},
         overconfidence=sure,
-        suspects=30,
+        suspects=20,
         labels=100,
         best_score=0.4,
         boundary=10.0,

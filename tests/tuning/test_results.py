@@ -86,8 +86,9 @@ def test_table_has_a_row_a_trial(study):
     table = block(study, Table)
     names = [column.name for column in table.columns]
     assert names == ['trial', 'raw/top1', 'lr', 'drop_path', 'state', 'validations', 'minutes', 'why']
+    assert [cells[-1] for cells in table.rows if cells[-1]] == ['out of memory']
     for row, cells in zip(trial_rows(study), table.rows, strict=True):
-        assert cells[:5] == [row.folder, row.value, row.values['lr'], row.values['drop_path'], row.state]
+        assert cells[:5] == [row.number, row.value, row.values['lr'], row.values['drop_path'], row.state]
 
 
 def test_history_never_falls(study):

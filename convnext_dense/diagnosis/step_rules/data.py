@@ -11,10 +11,13 @@ from ..statistics import DataStatistics
 from ..statistics_section import FEW, RARE, SECTION
 from .base import Advice, Known, Rule, named
 
-SUSPECTED_SHARE = 1.0
-"""Percent of the labels from which it is said that labels are suspected, ..."""
+SUSPECTED_SHARE = (1.0, 20.0)
+"""Percent of the labels from which and up to which it is said that labels are suspected: of more, the model is rather
+what is wrong."""
+SUSPECTED_REGIONS = (10.0, 100.0)
+"""The same of regions, per 100 images."""
 SUSPECTED_LEAST = 5
-"""... and their number."""
+"""Suspected labels of which it is said."""
 FEW_IMAGES = 2_000
 """Training images below which they are few."""
 PRETRAINED_UP_TO = 100_000
@@ -50,14 +53,18 @@ def suspected_labels(known: Known) -> Iterator[Advice]:
     if facts is None or not facts.labels:
         return
     share = 100 * facts.suspects / facts.labels
-    if facts.suspects >= SUSPECTED_LEAST and share >= SUSPECTED_SHARE:
-        yield Advice(
-            'Check the labels in `suspects.csv`, the most suspected first, and look for the same faults in the '
-            'training data: better labels often help more than another model.',
-            f'{facts.suspects:,} of {facts.labels:,} labels ({share:.1f}%) are contradicted strongly by predictions',
-            share,
-            'suspects',
-        )
+    is_of_regions = facts.unit == 'pixels'
+    least, most = SUSPECTED_REGIONS if is_of_regions else SUSPECTED_SHARE
+    if facts.suspects < SUSPECTED_LEAST or not least <= share <= most:
+        return
+    what = f'regions in {facts.labels:,} images' if is_of_regions else f'of {facts.labels:,} labels ({share:.1f}%)'
+    yield Advice(
+        'Check the labels in `suspects.csv`, the most suspected first, and look for the same faults in the '
+        'training data: better labels often help more than another model.',
+        f'{facts.suspects:,} {what} are contradicted strongly by predictions',
+        min(share, 100.0),
+        'suspects',
+    )
 
 
 def few_examples(known: Known) -> Iterator[Advice]:
@@ -224,7 +231,8 @@ def _median_side(statistics: DataStatistics | None) -> float | None:
 RULES = (
     Rule('a tested image is almost the same as a training image', leaks, comes_first=True),
     Rule(
-        f'predictions contradict {SUSPECTED_SHARE:g}% of the labels strongly, and at least {SUSPECTED_LEAST}',
+        f'predictions contradict {SUSPECTED_SHARE[0]:g} to {SUSPECTED_SHARE[1]:g}% of the labels strongly, and at '
+        f'least {SUSPECTED_LEAST}; in segmentation one region in {SUSPECTED_REGIONS[0]:g} images to one in each',
         suspected_labels,
         comes_first=True,
     ),

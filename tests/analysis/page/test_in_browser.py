@@ -2,11 +2,12 @@
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
 from convnext_dense.analysis.page.build import write_page
+from convnext_dense.diagnosis import content
 from tests.analysis.page.test_content import TOP1, command
 from tests.helpers import example_diagnoses as examples
 from tests.helpers.written_runs import write_metrics, write_run
@@ -389,3 +390,34 @@ def test_blocks_of_other_versions_and_broken_ones_leave_the_others(tmp_path, ope
     text = page.locator('#confusions').inner_text()
     assert 'hologram is of a newer version' in text and 'This part cannot be shown' in text
     assert '1 image more is not in this page' in text and page.locator('#confusions .matrix').count() == 1
+
+
+def test_a_study_shows_its_trials_over_log_axes(tmp_path, open_page):
+    """lr from 1e-5 to 1e-1 stands at even distances, the table sorts, and parallel coordinates have a line a trial."""
+    rates = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1]
+    values = [50.0, 60.0, 80.0, 70.0, 30.0]
+    table = content.Table(
+        'Trials',
+        [content.Column('trial', 'count'), content.Column('raw/top1', 'number')],
+        [[k, value] for k, value in enumerate(values)],
+    )
+    axis = content.Axis('lr', log=True)
+    chart = content.Chart(
+        'lr and raw/top1', axis, content.Axis('raw/top1'), [content.Series('x', rates, values, 'points')]
+    )
+    rows = list(map(list, zip(rates, values, strict=True)))
+    view = content.Parallel('Settings', [axis, content.Axis('raw/top1')], rows, [f'trial_{k}' for k in range(5)])
+    section = asdict(content.Section('tune', 'Search for settings', [table, chart, view]))
+    write_run(tmp_path / 'trial_000', TOP1, [])
+    (tmp_path / 'tune.json').write_text(json.dumps({'sections': [section]}))
+    write_page(tmp_path, tmp_path / 'page.html', command, 9)
+    page = open_page(tmp_path / 'page.html')
+    study = page.locator('#study-0-tune')
+    assert study.locator('svg.parallel').count() == 1
+    assert study.locator('svg.parallel .line, svg.parallel path, svg.parallel polyline').count() >= 5
+    study.locator('.uplot').scroll_into_view_if_needed()
+    page.wait_for_function('document.querySelector("#study-0-tune .uplot canvas") !== null')
+    study.locator('.u-over').hover()
+    assert 'lr 0.001' in study.locator('.tooltip').inner_text(), 'the middle; over a linear axis 0.01 is the nearest'
+    study.locator('th button', has_text='raw/top1').first.click()
+    assert study.locator('tbody tr').first.inner_text().split()[1].startswith('80')

@@ -46,8 +46,17 @@ def test_suspected_labels():
     assert (
         list(data.suspected_labels(Known(facts(suspects=0, labels=0)))) == list(data.suspected_labels(Known())) == []
     )
+    assert list(data.suspected_labels(Known(facts(suspects=201, labels=1000)))) == []  # the model is what is wrong
+    assert one(data.suspected_labels, Known(facts(suspects=200, labels=1000))).gain == 20
     advice = one(data.suspected_labels, Known(facts(suspects=10, labels=1000)))
     assert advice.reason == '10 of 1,000 labels (1.0%) are contradicted strongly by predictions' and advice.gain == 1
+
+
+def test_suspected_regions_are_counted_by_images():
+    assert list(data.suspected_labels(Known(facts(suspects=9, labels=100, unit='pixels')))) == []
+    assert list(data.suspected_labels(Known(facts(suspects=101, labels=100, unit='pixels')))) == []
+    advice = one(data.suspected_labels, Known(facts(suspects=10, labels=100, unit='pixels')))
+    assert advice.reason == '10 regions in 100 images are contradicted strongly by predictions'
 
 
 def test_few_examples():

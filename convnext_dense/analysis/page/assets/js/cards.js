@@ -15,7 +15,7 @@ function card(headline) {
     h('dt', {}, headline.name),
     h('dd', {}, h('span', { class: 'big' }, headlineText(headline)), headline.unit ? h('span', { class: 'unit' }, headline.unit) : null),
     bounded && interval ? intervalBar(headline) : null,
-    interval ? h('dd', { class: 'muted small' }, h('span', {}, '95% interval '), h('span', {}, interval)) : null,
+    interval ? h('dd', { class: 'muted small' }, h('span', {}, '95% interval'), ' ', h('span', {}, interval)) : null,
     headline.lower_is_better ? h('dd', { class: 'muted small' }, 'lower is better') : null);
 }
 

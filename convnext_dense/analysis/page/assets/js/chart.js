@@ -5,7 +5,7 @@ const CHART_HEIGHT = 260;
 const DRAWN_POINTS_UP_TO = 30; // positions: each is marked
 
 /**
- * Make a chart of { title, x: { label, low, high }, y: {...}, series: [{ name, x, y, style, group, off, smooth }], note }.
+ * Make a chart of { title, x: { label, low, high, log }, y: {...}, series: [{ name, x, y, style, group, off, smooth }], note }.
  *
  * `options` may have `log` (offer a logarithmic axis), `sync` (charts of one name share a cursor), and `smooth` (offer
  * smoothing, a share of the run).
@@ -145,11 +145,12 @@ function plotOf(content, parts, state, figure, options) {
     legend: { show: false },
     cursor: { sync: options.sync ? { key: options.sync } : undefined, drag: { x: true, y: false }, points: { size: 7 } },
     scales: {
-      x: { time: false, range: (u, low, high) => rangeOf(content.x, onlyX ? [Math.max(0, low - 1), high + 1] : [low, high], 0) },
+      x: content.x.log ? { time: false, distr: 3, range: (u, low, high) => [content.x.low ?? low / 1.2, content.x.high ?? high * 1.2] }
+        : { time: false, range: (u, low, high) => rangeOf(content.x, onlyX ? [Math.max(0, low - 1), high + 1] : [low, high], 0) },
       y: { distr: state.log ? 3 : 1, range: state.log ? undefined : (u, low, high) => rangeOf(content.y, [low, high], 0.06) },
     },
     axes: [
-      { ...axis, label: content.x.label, size: 26, values: (u, values) => values.map((v) => (integers && !Number.isInteger(v) ? '' : tick(v))) },
+      { ...axis, label: content.x.label, size: 26, values: (u, values) => values.map((v) => (v === null || (integers && !Number.isInteger(v)) ? '' : tick(v))) },
       { ...axis, label: content.y.label, size: 52, values: (u, values) => values.map(tick) },
     ],
     series: [{}, ...parts.map((one) => seriesOf(one, few))],

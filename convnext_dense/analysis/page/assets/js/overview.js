@@ -17,10 +17,10 @@ function overviewView(data) {
 }
 
 function runCard(run) {
-  const main = run.headlines.slice(0, 3);
+  const main = run.headlines.slice(0, 2);
   return h('li', {}, h('article', { class: 'run-card' },
     h('h3', {}, h('a', { href: address(run.name) }, name(run.name))),
-    h('p', { class: 'muted' }, [run.task, run.facts_line].filter(Boolean).join(' · ')),
+    factsLine(run),
     main.length ? cards(main) : h('p', { class: 'muted' }, 'No results yet.'),
     run.problems.length ? h('p', { class: 'notice' }, plural(run.problems.length, 'part'), ' of this run cannot be read.') : null));
 }

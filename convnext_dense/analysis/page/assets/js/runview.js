@@ -18,7 +18,7 @@ function runView(run) {
   };
   const parts = [
     h('div', { class: 'run-head' }, h('h2', { class: 'run-name' }, name(run.name)),
-      h('p', { class: 'muted' }, [run.task, run.facts_line].filter(Boolean).join(' · '))),
+      factsLine(run)),
     run.problems.map((problem) => h('p', { class: 'notice' }, inline(problem))),
     run.missing.map((one) => missingNote(one)),
     section('results', 'Results', resultsOf(run, details)),
@@ -30,6 +30,12 @@ function runView(run) {
     section('setup', 'How it was made', pairList('Run', run.facts), commandList(details.commands), details.config ? configBox(details.config) : null, environmentBox(details)),
   ];
   return { elements: parts.flat(), browser: viewed };
+}
+
+/** Task, length, time and date of a run, which break between them alone. */
+function factsLine(run) {
+  const facts = [run.task, ...run.facts_line.split(' · ')].filter(Boolean);
+  return h('p', { class: 'muted facts' }, facts.map((one, i) => [i ? ' · ' : '', h('span', {}, one)]));
 }
 
 /** The titles of a run's sections by their ids, in order. */

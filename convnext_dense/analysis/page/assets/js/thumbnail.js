@@ -63,7 +63,7 @@ function findingName(finding) {
 /** What stands below an image: its classes in classification, else its file. */
 function captionOf(record, diagnosis) {
   if (record.caption) return record.caption;
-  if (!record.top) return h('bdi', { title: record.path }, fileName(record.path));
+  if (!record.top) return h('bdi', { class: 'file', title: record.path }, fileName(record.path));
   const [label, value] = record.top;
   const predicted = [name(diagnosis.classes[label] ?? `class ${label}`), ` ${score(value)}`];
   const known = record.label !== null && record.label !== undefined;
