@@ -68,6 +68,12 @@ class PreparedTest:
             'tiles': tiles,
         }
         self.cfg = cfg = read_config(args.config, args.cfg_options, args.data, reads='test', **self._settings)
+        absent = [key for key in ('test_dataloader', 'test_cfg', 'test_evaluator') if cfg.get(key) is None]
+        if absent:
+            raise UserError(
+                f'{args.config} has no {" and no ".join(absent)}, so that nothing can be tested: add what '
+                'val_dataloader, val_cfg and val_evaluator have'
+            )
         self.task = task_of(cfg)
         self.run = find_work_dir(args.checkpoint)
         if self.run is not None:

@@ -33,6 +33,8 @@ NOISE = 1.5
 """Standard deviations of the losses around the smoothed ones, by which the same."""
 WITHIN = (0.1, 0.9)
 """Shares of the whole descent between which it is searched for the steepest place."""
+DECADES = 2
+"""Powers of ten below the minimum, in which the same: what falls before them is more likely noise."""
 
 
 class Step(NamedTuple):
@@ -104,8 +106,8 @@ def has_diverged(losses: Sequence[float]) -> bool:
 def suggest(steps: Sequence[Step]) -> Suggestion | None:
     """Suggest a learning rate by a curve, or return None if it has no clear descent.
 
-    It is the one where the loss falls fastest (fastai's ``steep``). A tenth of the one where it is least (fastai's
-    ``minimum``) is the more cautious choice.
+    It is the one where the loss falls fastest (fastai's ``steep``), no more than a hundred times below its minimum. A
+    tenth of the one where it is least (fastai's ``minimum``) is the more cautious choice.
 
     Args:
         steps: the ramp, whose non-finite losses are left out.
@@ -124,7 +126,8 @@ def suggest(steps: Sequence[Step]) -> Suggestion | None:
         return None
     slopes = np.gradient(curve[: lowest + 1], logs[: lowest + 1])
     down = (first - curve[: lowest + 1]) / drop
-    inside = np.flatnonzero((down >= WITHIN[0]) & (down <= WITHIN[1]))
+    near = logs[: lowest + 1] >= logs[lowest] - DECADES
+    inside = np.flatnonzero((down >= WITHIN[0]) & (down <= WITHIN[1]) & near)
     places = inside if len(inside) else np.arange(lowest + 1)
     steepest = float(10 ** logs[places[slopes[places].argmin()]])
     minimum = float(10 ** logs[lowest])

@@ -44,6 +44,13 @@ def test_the_suggestion_scales_with_the_function():
     assert one.steepest / other.steepest == pytest.approx(10, rel=0.15)
 
 
+def test_a_dip_long_before_the_descent_is_noise():
+    """Losses fall by a lucky batch at 1e-6, most steeply of all, and by learning at 1e-2."""
+    lrs = ramp(1e-7, 1.0, 200)
+    losses = [3 - (lr > 1e-6) * 0.5 - min(1.0, lr / 1e-2) if lr < 3e-2 else 20.0 for lr in lrs]
+    assert 1e-4 < suggest([Step(*pair) for pair in zip(lrs, losses, strict=True)]).steepest < 3e-2
+
+
 def test_losses_without_a_descent_suggest_nothing():
     random, lrs = np.random.default_rng(0), ramp(1e-7, 1.0, 100)
     assert suggest([Step(lr, 2.5 + 0.1 * random.standard_normal()) for lr in lrs]) is None

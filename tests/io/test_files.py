@@ -14,7 +14,9 @@ from convnext_dense.io.files import (
     RETRY_DELAYS,
     atomic_folder,
     atomic_write,
+    check_replaceable,
     read_with_retries,
+    replaced_folder,
     write_errors,
 )
 
@@ -170,3 +172,69 @@ def test_the_current_folder_is_not_taken_away(tmp_path, monkeypatch):
         with pytest.raises(UserError, match=r'is the current folder: name a new folder in it$'), atomic_folder(name):
             pass
     assert os.getcwd() == str(tmp_path)
+
+
+def fill(folder: Path, name: str) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / 'marker').touch()
+    (folder / name).touch()
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path):
+    out = tmp_path / 'deep/out'
+    for name in ('first', 'second'):
+        with replaced_folder(out, 'marker') as folder:
+            assert folder.parent == out.parent and not list(folder.iterdir())
+            fill(folder, name)
+        assert sorted(file.name for file in out.iterdir()) == sorted(['marker', name])
+    assert [path.name for path in out.parent.iterdir()] == ['out']
+
+
+@pytest.mark.parametrize('error', [KeyboardInterrupt, UserError('bad')])
+def test_a_folder_that_is_not_filled_leaves_the_earlier_one(tmp_path, error):
+    out = tmp_path / 'out'
+    fill(out, 'first')
+    with pytest.raises((KeyboardInterrupt, UserError)), replaced_folder(out, 'marker') as folder:
+        fill(folder, 'second')
+        raise error
+    assert sorted(file.name for file in out.iterdir()) == ['first', 'marker']
+    assert [path.name for path in tmp_path.iterdir()] == ['out']
+
+
+def test_the_earlier_folder_comes_back_if_the_new_one_cannot_be_moved(tmp_path, monkeypatch):
+    out = tmp_path / 'out'
+    fill(out, 'first')
+    rename = Path.rename
+
+    def fail(self, target):
+        if self.name.endswith('.partial'):
+            raise OSError(28, 'No space left on device')
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, 'rename', fail)
+    with (
+        pytest.raises(UserError, match=r'cannot be written \(No space left'),
+        replaced_folder(out, 'marker') as new,
+    ):
+        fill(new, 'second')
+    assert sorted(file.name for file in out.iterdir()) == ['first', 'marker']
+    assert [path.name for path in tmp_path.iterdir()] == ['out']
+
+
+def test_folders_and_files_of_other_kinds_are_not_replaced(tmp_path, monkeypatch):
+    (tmp_path / 'other').mkdir()
+    (tmp_path / 'other/photo.jpg').touch()
+    for path, problem in (
+        (
+            tmp_path / 'other',
+            'holds other files and no marker, so that it is not replaced: name a new folder with',
+        ),
+        (tmp_path / 'other/photo.jpg', 'is a file: name a new folder with --out'),
+    ):
+        with pytest.raises(UserError, match=problem):
+            check_replaceable(path, 'marker', '--out')
+    (tmp_path / 'empty').mkdir()
+    check_replaceable(tmp_path / 'empty', 'marker')
+    monkeypatch.chdir(tmp_path / 'empty')
+    with pytest.raises(UserError, match='is the current folder: name a new folder'):
+        check_replaceable('.', 'marker')

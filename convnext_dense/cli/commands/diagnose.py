@@ -12,6 +12,7 @@ from ...analysis.collect import CollectedTest, CollectImages
 from ...analysis.data_findings import look_at_data
 from ...analysis.diagnose import Source, diagnose
 from ...analysis.run_facts import read_run_facts
+from ...analysis.suspect_files import CSV_FILE
 from ...config.find import find_work_dir
 from ...config.machine import cores
 from ...counting import counted
@@ -81,7 +82,8 @@ def summary(diagnosis: Diagnosis, findings: Findings | None) -> list[str]:
         noun = 'pixel' if facts.pixel_accuracy is not None else facts.unit.removesuffix('s')
         named = (f'{one.true} taken for {one.predicted} ({counted(one.times, noun)})' for one in facts.confusions[:3])
         lines.append('largest confusions: ' + ', '.join(named))
-    lines.append(f'{counted(len(findings.suspects), "label")} suspected to be wrong')
+    listed = f', listed in {CSV_FILE}' if findings.suspects else ''
+    lines.append(f'{counted(len(findings.suspects), "label")} suspected to be wrong{listed}')
     lines += [f'{one.title.lower()}: {one.lead}' for one in diagnosis.sections if one.id in DATA_SECTIONS and one.lead]
     for number, step in enumerate(diagnosis.steps[:STEPS], 1):
         lines.append(f'{"to try next:" if number == 1 else "":<12} {number}. {step.advice} ({step.reason})')

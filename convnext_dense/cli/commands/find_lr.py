@@ -62,7 +62,7 @@ def _test(args: argparse.Namespace) -> LrRangeLoop:
     with explained_memory(args, args.flags, cfg), with_batch(args, cfg, None, said):
         quiet = _ramp_config(cfg, args)
         with Runner.from_cfg(quiet) as runner:
-            check_first_step(runner.bare_model, quiet, task)
+            check_first_step(runner.bare_model, cfg, task)
             loop: Any = runner.train_loop
             for line in filter(None, (*said, f'{loop.plan}, {args.steps} steps')):
                 print(line)

@@ -149,8 +149,8 @@ def precision_section(of_kinds: Sequence[Precision], images: int) -> Section:
     note = (
         'AP is that of COCO, in percent, in all rows but two the mean over IoU 0.5 to 0.95. Small is up to 32 x 32 '
         'pixels, large above 96 x 96; tall and wide is a ratio of the sides of more than 4 / 3. '
-        f'{shown.interval_note(images, main.resamples)}{fewer} Intervals of AP are narrow: of 50 to 200 images they '
-        'held the AP of many images in 83 to 84% of the cases, not in 95%.'
+        f'{shown.interval_note(images, main.resamples)}{fewer} Intervals of AP are narrow: with 50 drawn images '
+        'they held the AP of many images in 83 to 86% of the cases, not in 95%.'
     )
     return Section(
         'precision', 'Average precision', [Table('Average precision', columns, rows, note), _explained()], _lead(main)

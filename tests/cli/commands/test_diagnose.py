@@ -189,7 +189,7 @@ def test_the_terminal_shows_the_most_important():
         '  e         0.50  ',
         'errors cost in AP50: location 7.2, missed 1.5',
         'largest confusions: cat taken for dog (12 objects)',
-        '1 label suspected to be wrong',
+        '1 label suspected to be wrong, listed in suspects.csv',
         'to try next: 1. Try 0. (since)',
         '             2. Try 1. (since)',
         '             3. Try 2. (since)',
@@ -219,3 +219,10 @@ def test_the_data_suspects_and_steps_are_part_of_it(tmp_path, own_image_folder, 
     assert diagnose(folder, '--images', 0, '--no-duplicates') == 0
     content = json.loads((folder / 'diagnosis/diagnosis.json').read_text())
     assert 'duplicates' not in {section['id'] for section in content['sections']}
+
+
+@pytest.mark.parametrize('verb', ['diagnose', 'test'])
+def test_a_config_without_test_data_is_refused(run, error, verb):
+    options = ['test_dataloader=None', 'test_evaluator=None']
+    assert run_verb(verb, [str(run), '--cfg-options', *options]) == 2
+    assert 'has no test_dataloader and no test_evaluator, so that nothing can be tested' in error()

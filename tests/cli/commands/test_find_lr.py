@@ -109,3 +109,14 @@ def test_lr_of_train(error, image_folder, tmp_path):
     options = [option for option in SMALL if 'lr=' not in option]
     assert run_verb('train', [*argv, '--epochs', '1', '--cfg-options', *options]) == 0
     assert 'lr=1e-05' in next((tmp_path / 'run').glob('*.py')).read_text()
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize('config', ['det/dino_convnext_a_coco', 'seg/upernet_convnext_a_ade20k'])
+def test_other_tasks(config, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    argv = [f'configs/{config}.py', '--data', 'sample', '--pretrained', 'none', '--steps', '20', '--end', '1e-3']
+    assert run_verb('find-lr', [*argv, '--out', 'out', '--cfg-options', 'train_dataloader.num_workers=0']) == 0
+    assert len(json.loads((tmp_path / 'out' / 'find_lr.json').read_text())['losses']) == 20
+    assert 'the curve is out/find_lr.png' in capsys.readouterr().out
