@@ -24,6 +24,8 @@ KEYS = {
 }
 # Flags of other training tools, with our names for them.
 SYNONYMS = {
+    'learning-rate': '--lr',
+    'batch-size': '--batch',
     'load-from': '--pretrained',
     'weights': '--pretrained',
     'finetune': '--pretrained',
@@ -127,12 +129,12 @@ class Parser(argparse.ArgumentParser):
         options = '--cfg-options' in known
         if f'--{name}' in known:
             return f'did you mean --{name}?'
+        if SYNONYMS.get(name) in known:
+            return f'did you mean {SYNONYMS[name]}?'
         if options and name in KEYS:
             return f'did you mean --cfg-options {KEYS[name]}={value or "VALUE"}?'
         if options and '.' in flag:
             return f'did you mean --cfg-options {flag.strip("-")}={value or "VALUE"}?'
-        if SYNONYMS.get(name) in known:
-            return f'did you mean {SYNONYMS[name]}?'
         near = [other for other in known if other.startswith(f'--{name}')][:2]
         near = near or difflib.get_close_matches(f'--{name}', known, n=2, cutoff=0.7)
         if near:

@@ -24,7 +24,7 @@ from tests.helpers.small_models import write_checkpoint, write_config
 
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 OTHERS = ('--nproc_per_node', '--max-restarts', '--signal', '--requeue')  # of torchrun and SLURM
-MEASURING = ('--sides', '--peer-sides', '--speed-side', '--rounds', '--most-seconds')  # of benchmarks/large_images.py
+MEASURING = ('--sides', '--peer-sides', '--speed-side', '--rounds', '--most-seconds', '--scan')  # of benchmarks/
 DETECTOR = 'cascade_convnext_t_coco'
 PANOPTIC = 'mask2former_convnext_t_coco'
 

@@ -1,8 +1,9 @@
 """Compare two runs on the same images, and say which differences are more than chance.
 
-convnext-dense diagnose work_dirs/a                   once for each run: it writes the records that are compared
-convnext-dense diagnose work_dirs/b
-convnext-dense compare work_dirs/a work_dirs/b --out compared.json
+convnext-dense compare work_dirs/a work_dirs/b
+convnext-dense compare work_dirs/a work_dirs/b --out compared.json --out-page compared.html
+
+Diagnose both runs first (`convnext-dense diagnose RUN`): that writes the records that are compared.
 
 Both runs are measured on the same resamples of the images (a paired bootstrap): each difference has an interval, and
 is clear if that leaves out 0. Neither the networks nor the data are loaded.
