@@ -229,7 +229,7 @@ def is_found(corrupted: Corrupted, suspects: Sequence[dict[str, str]]) -> bool:
 SETTINGS = {
     'classification': Setting('configs/classification/convnext_a.py', ('--epochs', '2'), corrupt_folders),
     'detection': Setting('configs/det/cascade_convnext_a_coco.py', (), corrupt_objects),
-    'segmentation': Setting('configs/seg/mask2former_convnext_a_ade20k.py', ('--iters', '500'), corrupt_masks),
+    'segmentation': Setting('configs/seg/upernet_convnext_a_ade20k.py', (), corrupt_masks),
     'panoptic': Setting('configs/panoptic/mask2former_convnext_a_coco.py', ('--epochs', '5'), corrupt_segments),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from ..diagnosis.content import ShownObject
 from ..diagnosis.diagnosed_image import DiagnosedImage, LabelMaps
 from ..diagnosis.outlines import mask_outline
 from ..diagnosis.records import PanopticImage
+from ..diagnosis.suspect_regions import ContradictedImage, Region
 from ..errors import UserError
 from ..evaluation.panoptic import LEAST_IOU, SegmentMatches, find_matches, predicted_labels
 from ..io.image_size import ImageSize
@@ -37,7 +39,41 @@ def with_segments(output: Any, classes: int) -> DiagnosedImage:
     true, predicted = _class_map(segments.ids, _labels_of(segments)), _class_map(found, labels)
     counted = true != NONE
     pixels = Confusion.count(classes, true[counted], np.where(predicted == NONE, classes, predicted)[counted])
-    return DiagnosedImage(PanopticImage(path, pixels, None, tallies), size)  # type: ignore[arg-type]
+    record = PanopticImage(path, pixels, None, tallies)  # type: ignore[arg-type]
+    return DiagnosedImage(record, size, contradicted_segments(path, segments, found, labels, pixels))
+
+
+def contradicted_segments(
+    path: str, truth: Segments, found: np.ndarray, labels: Mapping[int, int], pixels: Confusion
+) -> ContradictedImage:
+    """Find annotated segments that are predicted as segments of another class, by their IoU of more than 0.5.
+
+    Panoptic predictions have no scores, so that all are as sure: the IoU is what suspects are ranked by.
+
+    Args:
+        path: the image's file.
+        truth: the annotated segments; crowds are left out.
+        found: ids of predicted segments (H, W).
+        labels: their classes, by id.
+        pixels: the image's pixels by class.
+    """
+    known = {one['id']: one['label'] for one in truth.segments if not one['iscrowd']}
+    width = int(found.max(initial=0)) + 1
+    pairs, counts = np.unique(truth.ids.astype(np.int64) * width + found, return_counts=True)
+    shared = {divmod(pair, width): count for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True)}
+    true_areas, found_areas = Counter[int](), Counter[int]()
+    for (true, predicted), count in shared.items():
+        true_areas[true] += count
+        found_areas[predicted] += count
+    regions = []
+    for (true, predicted), count in shared.items():
+        if true not in known or predicted not in labels or known[true] == labels[predicted]:
+            continue
+        iou = count / (true_areas[true] + found_areas[predicted] - count - shared.get((VOID, predicted), 0))
+        if iou > LEAST_IOU:
+            box = tuple(map(float, box_around(truth.ids == true)))
+            regions.append(Region(known[true], labels[predicted], box, count, 1.0, iou))  # type: ignore[arg-type]
+    return ContradictedImage(path, regions, pixels.right.astype(np.float64), pixels.right)
 
 
 def panoptic_maps(output: Any, classes: int, things: int) -> LabelMaps:

@@ -7,6 +7,7 @@ from mmengine.structures import BaseDataElement, PixelData
 from PIL import Image
 
 from convnext_dense.diagnosis.panoptic_quality import panoptic_measure
+from convnext_dense.diagnosis.suspect_regions import suspect_regions
 from convnext_dense.evaluation import PanopticQuality
 from convnext_dense.io.panoptic import colors_of_ids
 from convnext_dense.tasks.panoptic_images import panoptic_maps, with_segments
@@ -102,3 +103,39 @@ def test_without_ground_truth_there_are_predictions_alone(output):
     assert not image.has_truth and image.record.pixels.counts.sum() == 0
     maps = panoptic_maps(output, 5, things=3)
     assert maps.truth is None and maps.true_objects is None and len(maps.predicted_objects) == 4
+
+
+def test_segments_of_another_class_are_contradicted_by_their_iou(output, tmp_path):
+    found = with_segments(output, len(CLASSES)).contradicted
+    (region,) = (
+        found.regions
+    )  # the dog that is taken for a cow; the crowd, and the false cow on the road, are left out
+    assert (region.label, region.predicted, region.box) == (1, 2, (30.0, 5.0, 40.0, 15.0))
+    assert (region.pixels, region.confidence, region.share) == (100, 1.0, 1.0)
+    (suspect,) = suspect_regions([found, cow_that_is_right(tmp_path)])
+    assert (suspect.kind, suspect.label, suspect.suggested, suspect.strength) == ('class', 1, 2, 1.0)
+    assert suspect_regions([found]) == []  # nothing shows that the model knows cows
+
+
+@pytest.mark.parametrize(('width', 'iou'), [(5, None), (6, 0.6), (16, 10 / 16), (20, None)])
+def test_only_segments_with_an_iou_above_one_half_are_contradicted(tmp_path, width, iou):
+    ids, found = np.zeros((20, 40), np.int32), np.full((20, 40), NOTHING, np.int32)
+    ids[:10, :10], ids[:10, 10:] = 1, 2
+    found[:10, :width] = 1001
+    output = output_of(tmp_path, 0, ids, [{'id': 1, 'label': 0}, {'id': 2, 'label': 3}], found)
+    regions = with_segments(output, len(CLASSES)).contradicted.regions
+    assert [region.share for region in regions] == ([] if iou is None else [pytest.approx(iou)])
+
+
+def test_unlabeled_pixels_do_not_count_in_the_union(tmp_path):
+    ids, found = np.zeros((20, 40), np.int32), np.full((20, 40), NOTHING, np.int32)
+    ids[:10, :10] = 1
+    found[:10, :30] = 1001
+    output = output_of(tmp_path, 0, ids, [{'id': 1, 'label': 0}], found)
+    assert [region.share for region in with_segments(output, len(CLASSES)).contradicted.regions] == [1.0]
+
+
+def cow_that_is_right(folder):
+    ids = np.full((20, 20), 1, np.int32)
+    output = output_of(folder, 1, ids, [{'id': 1, 'label': 2}], np.full((20, 20), 1002, np.int32))
+    return with_segments(output, len(CLASSES)).contradicted

@@ -53,7 +53,7 @@ def suspected_labels(known: Known) -> Iterator[Advice]:
     if facts is None or not facts.labels:
         return
     share = 100 * facts.suspects / facts.labels
-    is_of_regions = facts.unit == 'pixels'
+    is_of_regions = facts.unit in ('pixels', 'segments')
     least, most = SUSPECTED_REGIONS if is_of_regions else SUSPECTED_SHARE
     if facts.suspects < SUSPECTED_LEAST or not least <= share <= most:
         return

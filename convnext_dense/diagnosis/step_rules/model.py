@@ -65,7 +65,7 @@ def small_objects(known: Known) -> Iterator[Advice]:
         f'{share:.0f}% of the objects are small (under 32 x 32 pixels), with an AP of {own:.1f}; medium ones have '
         f'{medium:.1f}',
         gain,
-        'classes',
+        'precision',
     )
 
 
@@ -86,7 +86,7 @@ def large_objects(known: Known) -> Iterator[Advice]:
         f'{share:.0f}% of the objects are large (over 96 x 96 pixels), with an AP of {own:.1f}; medium ones have '
         f'{medium:.1f}',
         gain,
-        'classes',
+        'precision',
     )
 
 
