@@ -59,7 +59,7 @@ TASKS = {
         'classification',
         (48, 48),
         'top1',
-        {60: 3000, 200: 5000, 1000: 10_000},
+        {60: 3000, 200: 5000, 1000: 6000},
         STARTS,
         2,
         ('val_dataloader.batch_size=100',),
@@ -69,7 +69,7 @@ TASKS = {
         'ade20k',
         (128, 128),
         'mIoU',
-        {60: 1440, 200: 2880},
+        {60: 1920, 200: 3200},
         ('pretrained',),
         2,
         ('train_dataloader.batch_size=8', 'val_dataloader.dataset.indices=60'),
@@ -77,14 +77,16 @@ TASKS = {
     'detection': Setting(
         'configs/det/faster_rcnn_convnext_a_coco.py',
         'coco',
-        (192, 320),
+        (96, 160),
         'box_AP50',
-        {60: 1440, 200: 2400},
+        {200: 1200},
         ('pretrained',),
         1,
         ('train_dataloader.batch_size=4', 'val_dataloader.dataset.indices=60'),
     ),
 }
+FACTORS = {f'lr x {factor:g}': factor for factor in (1, 4, 10, 20)}
+"""Factors on the lr of the config, scaled to the batch, of the runs of ``--scan`` in segmentation and detection."""
 SCANNED = {
     **{f'batch {batch}, lr {lr:g}': (batch, lr, True) for batch in (8, 16, 32) for lr in (2.5e-4, 5e-4, 1e-3, 2e-3)},
     'batch 16, lr 0.001, the augmentation of the paper': (16, 1e-3, False),
@@ -113,7 +115,7 @@ def measure(
         start: ``'pretrained'`` or ``'random'``.
         seed: seed of the run.
         folder: folder for runs, which are deleted.
-        scan: a key of :data:`SCANNED`, of which the values are set; empty for the recipe's own.
+        scan: a key of :data:`SCANNED` or :data:`FACTORS`, of which the values are set; empty for the recipe's own.
     """
     setting, passes = TASKS[task], TASKS[task].passes[images]
     work_dir = folder / 'run'
@@ -133,7 +135,10 @@ def measure(
             options.append('model.backbone.layer_scale_init_value=1.0')  # 1e-6 does not grow enough in so few steps
     else:
         options.append(f'train_dataloader.dataset.indices={images}')
-    if scan:
+    if scan in FACTORS:
+        scaled = 1e-4 * (1.0 if images >= 128 else 0.5**0.5)
+        options.append(f'optim_wrapper.optimizer.lr={scaled * FACTORS[scan]:.2g}')
+    elif scan:
         batch, lr, mild = SCANNED[scan]
         options += [f'train_dataloader.batch_size={batch}', f'train_cfg.total_batch_size={batch}']
         options.append(f'optim_wrapper.optimizer.lr={lr}')
@@ -168,7 +173,7 @@ def measure(
 def runs(args: argparse.Namespace) -> Iterator[tuple[str, int, str, str, int, str]]:
     """Yield the arguments of :func:`measure` of the runs that the command line names."""
     for task, setting in TASKS.items():
-        if args.task not in (None, task) or (args.scan and task != 'classification'):
+        if args.task not in (None, task):
             continue
         for images in setting.passes:
             if args.images not in (None, images):
@@ -177,9 +182,8 @@ def runs(args: argparse.Namespace) -> Iterator[tuple[str, int, str, str, int, st
                 if args.start not in (None, start):
                     continue
                 for seed in range(1 if args.scan else setting.seeds):
-                    for recipe, scan in (
-                        [('small', one) for one in SCANNED] if args.scan else [(r, '') for r in RECIPES]
-                    ):
+                    scanned = [('small', one) for one in (SCANNED if task == 'classification' else FACTORS)]
+                    for recipe, scan in scanned if args.scan else [(recipe, '') for recipe in RECIPES]:
                         yield task, images, recipe, start, seed, scan
 
 
@@ -204,7 +208,8 @@ def main() -> None:
             task, images, recipe, start, seed, scan = run
             result = measure(task, images, recipe, start, seed, folder, scan)
             print(*run, result['values'], f'{result["seconds"]:.0f} s', flush=True)
-            kept = [one for one in content['runs'] if one not in same]
+            content = json.loads(JSON.read_text()) if JSON.exists() else {'runs': []}  # others may measure as well
+            kept = [one for one in content['runs'] if not key.items() <= one.items()]
             JSON.write_text(json.dumps({'environment': environment(), 'runs': [*kept, result]}, indent=1) + '\n')
 
 

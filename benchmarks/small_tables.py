@@ -37,21 +37,25 @@ def small_recipe(path: Path = HERE / 'small_recipe.json') -> str:
 
 
 def small_scan(path: Path = HERE / 'small_recipe.json') -> str:
-    """Return the table of batches and learning rates of classification, from which the constants are."""
+    """Return the table of batches and learning rates beside those of the rule, from which its constants are."""
     content = json.loads(path.read_text()) if path.exists() else {'runs': []}
     scanned = [one for one in content['runs'] if one['scan']]
     if not scanned:
         return f'Not measured yet: `{COMMAND} --scan`.'
-    columns = sorted({(one['start'], one['images']) for one in scanned})
-    names = [f'{STARTS[start]}, {images:,} images' for start, images in columns]
+    columns = sorted({(one['task'], one['start'], one['images'], one['passes']) for one in scanned})
+    names = [f'{task}, {STARTS[start]}, {images:,} images, {passes:,} seen' for task, start, images, passes in columns]
     lines = [f'| setting | {" | ".join(names)} |', f'|{" --- |" * (len(columns) + 1)}']
     for name in dict.fromkeys(one['scan'] for one in scanned):
         cells = []
-        for start, images in columns:
-            same = [one for one in scanned if (one['scan'], one['start'], one['images']) == (name, start, images)]
+        for column in columns:
+            same = [
+                one
+                for one in scanned
+                if (one['scan'], one['task'], one['start'], one['images'], one['passes']) == (name, *column)
+            ]
             cells.append(f'{same[0]["values"]["raw"]:.1f}' if same else '-')
         lines.append(f'| {name} | {" | ".join(cells)} |')
-    return '\n'.join([*lines, '', f'Top-1 of one seed, measured with `{COMMAND} --task classification --scan`.'])
+    return '\n'.join([*lines, '', f'Top-1, mIoU and AP50 of one seed, measured with `{COMMAND} --scan`.'])
 
 
 def _with_range(values: list[float]) -> str:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
 
-from ..checkpoints.origins import initial_checkpoints
 from ..counting import counted
 from ..engine.building import config_errors
 from ..engine.total_batch import lr_for_batch, plan_batches
@@ -24,6 +23,7 @@ from ..errors import UserError
 from ..tasks import Task, task_of
 from .length import set_length
 from .small_recipe import (
+    LARGEST_RAISED_LR,
     MANY_IMAGES,
     VALIDATIONS,
     WARM_UP_SHARE,
@@ -159,7 +159,7 @@ def apply_small_recipe(cfg: Config, given: Given, processes: int = 1) -> list[st
     plan = plan_batches(images, cfg.train_dataloader.batch_size, processes, cfg.train_cfg.get('total_batch_size'))
     of_epoch = max(1, images // plan.total)
 
-    lr = lr_for_batch(optimizer, wanted, batches.lr_total) * _lr_factor(task, cfg)
+    lr = _raised(lr_for_batch(optimizer, wanted, batches.lr_total), task, cfg)
     use(LR, float(f'{lr:.2g}'), f'lr {lr:.2g} ({optimizer["lr"]:g})')
 
     in_steps = 'max_iters' in cfg.train_cfg
@@ -257,10 +257,20 @@ def _warm_up(cfg: Config, length: Length, of_epoch: int) -> Iterator[tuple[str, 
         return
 
 
-def _lr_factor(task: Task, cfg: Config) -> float:
-    """Return the factor of the task on the lr, for a run from random weights or others."""
-    starts_from_weights = cfg.get('load_from') or cfg.get('pretrained') or any(initial_checkpoints(cfg.model))
-    return task.small_lr_factors[bool(starts_from_weights)]
+def _raised(scaled: float, task: Task, cfg: Config) -> float:
+    """Return the lr for few images: the scaled one, raised by the task's factor where that was measured for its kind.
+
+    Adam's kinds of optimizers were, and models without queries, which are sensitive to their lr.
+    """
+    if str(cfg.optim_wrapper.optimizer.get('type')).split('.')[-1] == 'SGD' or _has_queries(cfg.model):
+        return scaled
+    return max(scaled, min(scaled * task.small_lr_factor, LARGEST_RAISED_LR))
+
+
+def _has_queries(part: Any) -> bool:
+    if isinstance(part, Mapping):
+        return 'num_queries' in part or any(map(_has_queries, part.values()))
+    return isinstance(part, list | tuple) and any(map(_has_queries, part))
 
 
 def _value_at(cfg: Config, key: str) -> Any:

@@ -7,7 +7,8 @@ rest from them:
 - batch: the largest power of two of which an epoch has at least eight, from 8 to 32, and never more than the config's.
   Small batches make more steps of the same images (arXiv 1804.07612).
 - lr: the config's, in proportion to the square root of the batch as for Adam (arXiv 2205.10287), for SGD to the batch
-  (arXiv 1706.02677); times a factor of the task, which ``benchmarks/small_recipe.py`` measures.
+  (arXiv 1706.02677); for Adam times a factor of the task, up to 0.001, which ``benchmarks/small_recipe.py`` measures;
+  not for models with queries, which are sensitive to it.
 - warm-up: a tenth of the run, if the config has one; ConvNeXt's is 20 of 300 epochs.
 - EMA: an average over the last tenth of the run, if the config has one; ConvNeXt's is over 10,000 of 94,000 steps
   (arXiv 2201.03545). As an average over a share of the run it fits any batch (arXiv 2307.13813).
@@ -30,6 +31,8 @@ WARM_UP_SHARE = 0.1
 EMA_SHARE = 0.1
 """Share of the run that the moving average of the weights is over."""
 LARGEST_MOMENTUM = 0.5
+LARGEST_RAISED_LR = 1e-3
+"""The lr up to which the factor of a task raises that of a config."""
 LEAST_STEPS = 1000
 """Optimizer steps of a run at least, unless its length is given."""
 MOST_PASSES = 100

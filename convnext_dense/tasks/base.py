@@ -72,8 +72,8 @@ class Task(TaskData):
         views_obstacle: why a config has no ``tta_model``, which merges the predictions for several views of an image.
         has_techniques: True if ``--without`` can disable techniques of its training recipe.
         adaptation: what configs of mmdet and mmseg get that are of this task; None if none are.
-        small_lr_factors: factors on the lr for few images, from random weights and from trained ones, by which the
-            lr of its configs that is scaled to a small batch becomes a good one for a short run.
+        small_lr_factor: factor on the lr of its configs for few images, once it is scaled to the batch, by which short
+            runs learn best, as benchmarks/small_recipe.py measures.
     """
 
     model_name: ClassVar[str]
@@ -93,7 +93,7 @@ class Task(TaskData):
     views_obstacle: ClassVar[str] = '--tta is for detection and segmentation'
     has_techniques: ClassVar[bool] = False
     adaptation: ClassVar[Adaptation | None] = None
-    small_lr_factors: ClassVar[tuple[float, float]] = (1.0, 1.0)
+    small_lr_factor: ClassVar[float] = 1.0
 
     # -- Drawing
 

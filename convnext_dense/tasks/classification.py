@@ -54,7 +54,7 @@ class ClassificationTask(Task):
     balance = 1.0
     normalization_keys = tuple(f'{key}.dataset.transform' for key in LOADERS)
     data_options = ('label_column',)
-    small_lr_factors = (4.0, 4.0)
+    small_lr_factor = 2.0
 
     def point_at(
         self, cfg: Config, root: str, optional: Collection[str] = (), options: DataOptions = AS_FOUND

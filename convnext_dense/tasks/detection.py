@@ -64,6 +64,7 @@ class DetectionTask(MmdetTask):
         'convnext_dense.models.detector',
     )
     model_name = 'detector'
+    small_lr_factor = 4.0
     sample_folder = 'coco'
     large_settings = '_base_/sample/large_detection.py'
     two_files = 'name two COCO files with --data TRAIN.json:IMAGES,VAL.json:IMAGES'

@@ -93,6 +93,7 @@ class SegmentationTask(DenseTask):
         'mmseg.datasets',
     )
     model_name = 'segmentor'
+    small_lr_factor = 10.0
     sample_folder = 'ade20k'
     large_settings = '_base_/sample/large_segmentation.py'
     metrics = MainMetrics('mIoU on unseen images, %', 'optimizer step', {'mIoU': ''})

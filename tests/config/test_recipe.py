@@ -42,7 +42,7 @@ def test_a_classifier_on_few_images():
     cfg = config()
     (line,) = apply_small_recipe(cfg, Given())
     assert (cfg.train_dataloader.batch_size, cfg.train_cfg.total_batch_size) == (16, 16)
-    assert cfg.optim_wrapper.optimizer.lr == pytest.approx(4 * 4e-3 * math.sqrt(16 / 4096))
+    assert cfg.optim_wrapper.optimizer.lr == pytest.approx(2 * 4e-3 * math.sqrt(16 / 4096))
     assert cfg.train_cfg.max_epochs == 300  # of 12 steps
     assert [part.end for part in cfg.param_scheduler] == [30, 300] and cfg.param_scheduler[1].begin == 30
     assert cfg.default_hooks.ema.momentum == pytest.approx(10 / 3600, rel=0.01)
@@ -50,7 +50,7 @@ def test_a_classifier_on_few_images():
     transform = cfg.train_dataloader.dataset.transform
     assert transform.scale == (0.35, 1.0) and transform.auto_augment == 'rand-m5-mstd0.5-inc1'
     assert line == (
-        'recipe small for 200 images: batch 16 (the config: 4096), lr 0.001 (0.004), 300 epochs (the config: 300), '
+        'recipe small for 200 images: batch 16 (the config: 4096), lr 0.0005 (0.004), 300 epochs (the config: 300), '
         'warm-up 360 of 3,600 steps, EMA over 360 steps, no Mixup and CutMix, crops from 35% of an image, '
         'RandAugment of magnitude 5'
     )
@@ -78,8 +78,8 @@ def test_several_processes_share_the_batch():
     ('options', 'want'),
     [
         ({LR: 0.5}, {LR: 0.5, TOTAL: 16}),
-        ({TOTAL: 64, BATCH: 64}, {TOTAL: 64, BATCH: 64, LR: 0.016}),  # the config's is now for 64: 4 times that
-        ({BATCH: 64}, {TOTAL: 64, BATCH: 64, LR: 0.002}),  # 4 * 4e-3 * sqrt(64 / 4096)
+        ({TOTAL: 64, BATCH: 64}, {TOTAL: 64, BATCH: 64, LR: 0.004}),  # the config's is now for 64, and high enough
+        ({BATCH: 64}, {TOTAL: 64, BATCH: 64, LR: 0.001}),  # 2 * 4e-3 * sqrt(64 / 4096)
         ({'model.mixup': dict(prob=0.7)}, {'model.mixup.prob': 0.7}),
         ({'train_cfg.max_epochs': 7}, {'train_cfg.max_epochs': 7}),
         ({'default_hooks.ema.momentum': 0.3}, {'default_hooks.ema.momentum': 0.3}),
@@ -111,7 +111,7 @@ def test_techniques_that_are_left_out_stay_out():
     cfg = config(without=['ema', 'mixup', 'cutmix', 'randaugment', 'adamw'], images=200)
     (line,) = apply_small_recipe(cfg, Given())
     assert 'EMA' not in line and 'Mixup' not in line and 'RandAugment' not in line
-    assert cfg.optim_wrapper.optimizer.lr == pytest.approx(4 * 1.6 * 16 / 4096, rel=0.02)  # SGD: in proportion
+    assert cfg.optim_wrapper.optimizer.lr == pytest.approx(1.6 * 16 / 4096, rel=0.02)  # SGD: in proportion
 
 
 def test_another_librarys_way_to_state_the_batch():
@@ -122,7 +122,7 @@ def test_another_librarys_way_to_state_the_batch():
     apply_small_recipe(cfg, Given())
     assert (cfg.train_dataloader.batch_size, cfg.train_cfg.total_batch_size) == (2, 8)  # 2 x 4, never more
     assert cfg.optim_wrapper.accumulative_counts == 1 and cfg.auto_scale_lr.enable is False
-    assert cfg.optim_wrapper.optimizer.lr == pytest.approx(1e-4 * math.sqrt(8 / 32))
+    assert cfg.optim_wrapper.optimizer.lr == pytest.approx(4 * 1e-4 * math.sqrt(8 / 32))
     assert cfg.train_cfg.max_epochs == 40  # of 25 steps
 
 
@@ -132,6 +132,24 @@ def test_a_schedule_without_warm_up_gets_none():
     (line,) = apply_small_recipe(cfg, Given())
     assert len(cfg.param_scheduler) == before and 'warm-up' not in line
     assert cfg.param_scheduler[0].milestones == [pytest.approx(11 / 12 * cfg.train_cfg.max_epochs)]
+
+
+@pytest.mark.parametrize(
+    ('path', 'lr'),
+    [
+        (UPERNET, 1e-3),  # 10 times 1e-4 at 16
+        ('configs/det/faster_rcnn_convnext_a_coco.py', 4e-4),
+        ('configs/det/cascade_convnext_a_coco.py', 8e-4),
+        ('configs/det/rtmdet_convnext_t_coco.py', 1e-3),  # not 4 times 1e-3 * sqrt(16 / 128)
+        ('configs/det/dino_convnext_a_coco.py', 1e-4),  # with queries
+        ('configs/seg/mask2former_convnext_a_ade20k.py', 1e-4),
+        ('configs/panoptic/mask2former_convnext_a_coco.py', 1e-4),
+    ],
+)
+def test_the_lr_of_other_models(path, lr):
+    cfg = config(path)
+    apply_small_recipe(cfg, Given())
+    assert cfg.optim_wrapper.optimizer.lr == pytest.approx(lr, rel=0.02)
 
 
 def test_hooks_that_switch_the_pipeline_have_the_milder_one_too():
