@@ -42,8 +42,13 @@ def runs(tmp_path_factory):
     return folder / 'page.html'
 
 
-def address_of(page):
-    return page.evaluate('location.hash')
+def has_address(page, end):
+    """Whether the address comes to end so, within seconds."""
+    for _ in range(50):
+        if page.evaluate('location.hash').endswith(end):
+            return True
+        page.wait_for_timeout(100)
+    return False
 
 
 def numbers(page, selector):
@@ -285,7 +290,7 @@ def test_the_menu_on_a_phone(runs, open_page):
     menu.click()
     assert menu.get_attribute('aria-expanded') == 'true'
     page.locator('#contents').get_by_role('link', name='Predictions').click()
-    assert not page.locator('#contents').is_visible() and address_of(page).endswith('#/a_classifier/predictions')
+    assert not page.locator('#contents').is_visible() and has_address(page, '#/a_classifier/predictions')
     menu.click()
     page.keyboard.press('Escape')
     assert not page.locator('#contents').is_visible()

@@ -75,7 +75,7 @@ def test_detectors(tmp_path, capsys):
     ('change', 'message'),
     [
         ('nothing', 'no such run: name the work dir of a run, or the folder of a diagnosis'),
-        ('empty', 'diagnose.py empty` writes them, then compare again'),
+        ('empty', 'empty` writes them, then compare again'),
         ('a', 'a and a are the same run: name two runs'),
         ('classes', 'classes has classes that a has not (sheep): compare runs that were trained on the same classes'),
         ('images', '199.jpg: not in the second run, as 1 of 200 images of the other one: test both on the same data'),

@@ -38,7 +38,7 @@ def test_a_run_has_its_diagnosis_and_an_earlier_one_is_replaced(run, capsys):
     said = capsys.readouterr().out
     assert 'diagnosis of the averaged weights on 18 images' in said
     assert f'the diagnosis is in {run / "diagnosis"}; `' in said
-    assert f'report.py {run}` makes a page of it' in said
+    assert f' {run}` makes a page of it' in said
     (run / 'diagnosis/old').touch()
     assert diagnose(run, '--images', 0, '--weights', 'raw') == 0
     content = json.loads((run / 'diagnosis/diagnosis.json').read_text())
