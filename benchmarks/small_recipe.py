@@ -69,7 +69,7 @@ TASKS = {
         'ade20k',
         (128, 128),
         'mIoU',
-        {60: 1920, 200: 3200},
+        {60: 3840, 200: 6400},
         ('pretrained',),
         2,
         ('train_dataloader.batch_size=8', 'val_dataloader.dataset.indices=60'),
@@ -85,7 +85,7 @@ TASKS = {
         ('train_dataloader.batch_size=4', 'val_dataloader.dataset.indices=60'),
     ),
 }
-FACTORS = {f'lr x {factor:g}': factor for factor in (1, 4, 10, 20)}
+FACTORS = {f'lr x {factor:g}': factor for factor in (1, 4, 10)}
 """Factors on the lr of the config, scaled to the batch, of the runs of ``--scan`` in segmentation and detection."""
 SCANNED = {
     **{f'batch {batch}, lr {lr:g}': (batch, lr, True) for batch in (8, 16, 32) for lr in (2.5e-4, 5e-4, 1e-3, 2e-3)},

@@ -144,9 +144,12 @@ def apply_small_recipe(cfg: Config, given: Given, processes: int = 1) -> list[st
             told.append(text)
 
     own_total = batches.own_total
-    if given.sets(TOTAL) or given.sets(PER_PROCESS):
-        left.append(TOTAL if given.sets(TOTAL) else PER_PROCESS)
-        wanted = own_total if given.sets(TOTAL) else batches.own_per_process * processes
+    if given.sets(TOTAL):
+        left.append(TOTAL)
+        wanted = own_total
+    elif given.sets(PER_PROCESS):
+        left.append(PER_PROCESS)
+        wanted = max(batch_of(images, own_total), batches.own_per_process * processes)
     else:
         wanted = batch_of(images, own_total)
         use(PER_PROCESS, max(1, min(batches.own_per_process, wanted // processes)), '')

@@ -80,6 +80,7 @@ def test_several_processes_share_the_batch():
         ({LR: 0.5}, {LR: 0.5, TOTAL: 16}),
         ({TOTAL: 64, BATCH: 64}, {TOTAL: 64, BATCH: 64, LR: 0.004}),  # the config's is now for 64, and high enough
         ({BATCH: 64}, {TOTAL: 64, BATCH: 64, LR: 0.001}),  # 2 * 4e-3 * sqrt(64 / 4096)
+        ({BATCH: 4}, {TOTAL: 16, BATCH: 4, LR: 0.0005}),  # accumulated
         ({'model.mixup': dict(prob=0.7)}, {'model.mixup.prob': 0.7}),
         ({'train_cfg.max_epochs': 7}, {'train_cfg.max_epochs': 7}),
         ({'default_hooks.ema.momentum': 0.3}, {'default_hooks.ema.momentum': 0.3}),
