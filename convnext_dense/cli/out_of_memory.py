@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import UserError
-
-if TYPE_CHECKING:
-    from ..engine.out_of_memory import Shortage
+from ..io.out_of_memory import Shortage, explain_shortage, is_out_of_memory
 
 MOST_REMEDIES = 3
 
@@ -36,10 +33,6 @@ def explained_memory(
     except UserError:
         raise
     except Exception as error:
-        if not isinstance(error, MemoryError) and 'torch' not in sys.modules:
-            raise
-        from ..engine.out_of_memory import explain_shortage, is_out_of_memory
-
         if not is_out_of_memory(error):
             raise
         shortage = explain_shortage(error)
@@ -69,7 +62,7 @@ def find_remedies(args: argparse.Namespace, flags: Collection[str], cfg: Any, sh
     for flag in ('--batch-size', '--batch'):
         if not trains and flag in flags and given.get(flag.strip('-').replace('-', '_')) != 1:
             yield f'{flag} 1'
-    has_tiles = cfg is None or cfg.get('task') != 'classification'
+    has_tiles = cfg is None or _takes_tiles(cfg)
     if '--tile' in flags and given.get('tile') is None and has_tiles and not goes_on:
         yield '--tile 512 (large images in parts)'
     if '--image-size' in flags and not goes_on:
@@ -106,6 +99,12 @@ def _has_begun(given: dict[str, Any], cfg: Any) -> bool:
 
     has_checkpoint = cfg is not None and 'work_dir' in cfg and bool(list_checkpoints(cfg.work_dir))
     return given.get('resume') is not None or has_checkpoint
+
+
+def _takes_tiles(cfg: Any) -> bool:
+    from ..tasks import task_of
+
+    return task_of(cfg).takes_tiles
 
 
 def _fewer_workers(given: dict[str, Any], cfg: Any, trains: bool) -> Iterator[str]:

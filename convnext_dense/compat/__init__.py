@@ -30,7 +30,8 @@ File                                Library        Change, and when
 :mod:`.timm_augment`                timm           Faster functions in a transform that was just built
 =================================== ============== =================================================================
 
-:mod:`.mmengine_private_names` changes nothing: mmengine's private names that the package reads and sets are there.
+:mod:`.mmengine_private_names` and :mod:`.mmdet_private_names` change nothing: the private names of these libraries
+that the package reads and sets are there.
 
 Importing :mod:`convnext_dense` makes none of these changes, but for placeholders of an mmdet or mmseg that came first.
 Each has a test in ``tests/compat`` that fails when the library no longer needs it. mmcv's compiled ops, for which

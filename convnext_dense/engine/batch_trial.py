@@ -15,14 +15,15 @@ from mmengine.config import Config
 from torch import Tensor
 
 from ..compat import mmengine_private_names as internals
+from ..compat.mmdet_private_names import resize_to_largest
 from ..data.sampler import sample_seed
 from ..errors import UserError
 from ..io.memory import available_memory, peak_memory, resident_memory
+from ..io.out_of_memory import is_out_of_memory
 from ..registry import LOOPS
 from .batch_search import MARGIN, Trial
 from .hooks.ema import EMA
 from .non_finite import BackwardOnlyWrapper
-from .out_of_memory import is_out_of_memory
 from .thin_images import explain_thin_images
 from .train_loop import TrainLoop
 
@@ -59,8 +60,7 @@ class TrialLoop(TrainLoop):
             if isinstance(hook, EMA):
                 hook.before_train(runner)
         for module in runner.model.modules():  # that resizes batches: to the largest of its sizes
-            if sizes := getattr(module, '_random_size_range', None):
-                module._random_size_range = (sizes[1], sizes[1])
+            resize_to_largest(module)
         for key, value in (('iter', 2**20), ('epoch', 0), ('max_iters', 2**21), ('max_epochs', 1)):
             runner.message_hub.update_info(key, value)
         self.samples, self.size = largest_samples(self.dataloader.dataset, runner.seed)

@@ -21,7 +21,7 @@ from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..errors import UserError, describe_error
-from .out_of_memory import is_out_of_memory
+from ..io.out_of_memory import is_out_of_memory
 
 FAILURES = (RuntimeError, IndexError, ValueError, AssertionError, TypeError)
 """Errors of parts that do not fit; others are for the first step itself to raise."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from torch import nn
 
 from ..errors import UserError, describe_error
-from .out_of_memory import is_out_of_memory
+from ..io.out_of_memory import is_out_of_memory
 
 FAILURES = (RuntimeError, TypeError, ValueError, IndexError, AssertionError)
 """Errors of a loss that gets what it can't take."""

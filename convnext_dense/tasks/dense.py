@@ -39,6 +39,7 @@ RANDOM_BOXES = 10  # in an image of noise
 class DenseTask(Task):
     """Dense prediction task: models and pipelines are mmdet's or mmseg's, results have positions in the image."""
 
+    takes_tiles = True
     normalization_keys = ('model.data_preprocessor',)
 
     @abstractmethod

@@ -29,6 +29,7 @@ CPU = (
 def config(batch=16, **backbone):
     return Config(
         dict(
+            task='detection',
             train_dataloader=dict(batch_size=batch, num_workers=4),
             val_dataloader=dict(batch_size=8, num_workers=4),
             test_dataloader=dict(batch_size=8, num_workers=4),

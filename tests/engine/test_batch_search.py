@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from convnext_dense.engine.batch_search import Trial, batches_to_try, bisect_largest, grow_largest
-from convnext_dense.engine.out_of_memory import is_out_of_memory
 from convnext_dense.errors import UserError
+from convnext_dense.io.out_of_memory import is_out_of_memory
 
 MIB = 2**20
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from convnext_dense.engine.out_of_memory import is_out_of_memory
+from convnext_dense.io.out_of_memory import is_out_of_memory
 
 
 def real_cpu_error():

@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-import torch
-
-from ..io.memory import available_memory, in_gib, resident_memory
+from .memory import available_memory, in_gib, resident_memory
 
 PATTERN = re.compile(
     r"out of memory|can't allocate memory|cannot allocate memory|CUBLAS_STATUS_ALLOC_FAILED|CUDNN_STATUS_ALLOC_FAILED|"
@@ -58,7 +56,7 @@ class Shortage(NamedTuple):
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether an error is for lack of memory, on a GPU or of the machine."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+    if isinstance(error, MemoryError):
         return True
     of_opencv = type(error).__module__.startswith('cv2')
     of_onnx = type(error).__module__.startswith('onnxruntime')
@@ -68,7 +66,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 def explain_shortage(error: BaseException) -> Shortage:
     """Find out what an error of :func:`is_out_of_memory` tells."""
     text = str(error)
-    on_gpu = isinstance(error, torch.OutOfMemoryError) or bool(OF_GPU.search(text))
+    on_gpu = bool(OF_GPU.search(text))
     places = []
     trace = error.__traceback__
     while trace is not None:
@@ -88,12 +86,14 @@ def _asked(text: str) -> int | None:
 
 
 def _usage(on_gpu: bool) -> str:
-    if on_gpu and torch.cuda.is_available():
+    if on_gpu:
+        import torch  # which took the error, so that it is there
+
+        if not torch.cuda.is_available():
+            return ''
         free, total = torch.cuda.mem_get_info()
         held = torch.cuda.memory_reserved()
         return f'{in_gib(free)} of {in_gib(total)} GB are free, and this process holds {in_gib(held)}'
-    if on_gpu:
-        return ''
     available, resident = available_memory(), resident_memory()
     if available is None or resident is None:
         return ''
