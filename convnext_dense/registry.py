@@ -39,11 +39,11 @@ def _child(name: str, parent: Registry, *modules: str) -> Registry:
 
 
 MODELS = _child('model', ROOT_MODELS, 'models', 'roadmap.network')
-DATASETS = _child('dataset', ROOT_DATASETS, 'data.classification.dataset')
+DATASETS = _child('dataset', ROOT_DATASETS, 'data.classification.dataset', 'data.pretraining.dataset')
 DATA_SAMPLERS = _child('data sampler', ROOT_DATA_SAMPLERS, 'data.sampler')
 TASK_UTILS = _child('task util', ROOT_TASK_UTILS)
 TRANSFORMS = _child('transform', ROOT_TRANSFORMS)
-FUNCTIONS = _child('function', ROOT_FUNCTIONS, 'data.classification.dataset')
+FUNCTIONS = _child('function', ROOT_FUNCTIONS, 'data.classification.dataset', 'data.pretraining.dataset')
 OPTIM_WRAPPERS = _child('optim wrapper', ROOT_OPTIM_WRAPPERS, 'optim')
 OPTIM_WRAPPER_CONSTRUCTORS = _child('optim wrapper constructor', ROOT_OPTIM_WRAPPER_CONSTRUCTORS, 'optim')
 METRICS = _child('metric', ROOT_METRICS, 'evaluation')

@@ -6,23 +6,23 @@ import copy
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 from mmengine.logging import print_log
-from torch.utils.data import Dataset, default_collate
+from torch.utils.data import default_collate
 
 from ...errors import UserError
-from ...io.images import MAX_UNREADABLE_IN_A_ROW, check_on_bad_image, read_image, too_many_unreadable
+from ...io.images import check_on_bad_image
 from ...io.opening import as_opening
 from ...io.value_range import as_value_range
 from ...registry import DATASETS, FUNCTIONS
 from ...weights.preprocessing import WARP_FROM
 from ..class_choice import ClassChoice, as_choice
 from ..image_files import EXTENSIONS, describe_left_out
-from ..sampler import SeededIndex, seeded
+from ..image_files_dataset import ImageFilesDataset
+from ..sampler import SeededIndex
 from ..subset import Split
 from .find import choose_files, files_by_class, scan_classes
 from .layout import Reading
@@ -31,7 +31,7 @@ from .transforms import eval_transform, preprocessing_of, train_transform
 
 
 @DATASETS.register_module()
-class ImageFolder(Dataset):
+class ImageFolder(ImageFilesDataset):
     """Data set of images with one class each.
 
     A sample is ``dict(image=(3, S, S) float tensor, label=int, path=str, skipped=[paths])``. A key is an index, or a
@@ -124,15 +124,11 @@ class ImageFolder(Dataset):
         self.on_bad_image = on_bad_image
         self.value_range = as_value_range(value_range)
         self.opening = as_opening(page, max_pixels)
-        # arrays, not lists: reference counts would copy a list into every loader worker's memory
         self.paths = np.array([os.fsencode(path) for files in files_of for path in files])
         self.class_counts = np.array([len(files) for files in files_of])
         self.labels = np.repeat(np.arange(len(classes)), self.class_counts)
         self.preprocessing = preprocessing_of(transform, self.training)
         self.transform = train_transform(**transform) if self.training else eval_transform(**transform)
-
-    def __len__(self) -> int:
-        return len(self.paths)
 
     def chosen(self, indices: np.ndarray) -> ImageFolder:
         """Return the data set of some of the images, by their indices."""
@@ -148,36 +144,18 @@ class ImageFolder(Dataset):
         part.preprocessing = preprocessing_of(transform, False)
         return part
 
-    def full_init(self) -> None:
-        """Do nothing: mmengine's wrappers of data sets call it, and the data set is complete once it is built."""
-
     def get_cat_ids(self, index: int) -> list[int]:
         """Return the label of an image in a list, for mmengine's ``ClassBalancedDataset``."""
         return [int(self.labels[index])]
 
-    def image(self, index: int) -> tuple[str, None]:
-        """Return an image's path and None; other data sets return the annotated size instead of None."""
-        return os.fsdecode(self.paths[index]), None
-
     def __getitem__(self, key: int | SeededIndex) -> dict:
-        index, seed = key if isinstance(key, tuple) else (key, None)
-        skipped, last = [], UserError('bad image')
-        for _ in range(min(len(self), MAX_UNREADABLE_IN_A_ROW)):
-            path, label = os.fsdecode(self.paths[index]), int(self.labels[index])
-            try:
-                image = read_image(path, True, self.value_range, self.opening)
-            except UserError as error:
-                if self.on_bad_image == 'stop':
-                    raise UserError(f'{error}: fix or remove it, or skip it with --on-bad-image skip') from None
-                skipped.append(path)
-                last = error
-                if not self.training:
-                    return {'image': None, 'label': label, 'path': path, 'skipped': skipped}
-                index = (index + 1) % len(self)
-                continue
-            with nullcontext() if seed is None else seeded(seed):
-                return {'image': self.transform(image), 'label': label, 'path': path, 'skipped': skipped}
-        raise too_many_unreadable(skipped, last)
+        read = self.read(key)
+        return {
+            'image': read.image,
+            'label': int(self.labels[read.index]),
+            'path': read.path,
+            'skipped': read.skipped,
+        }
 
 
 @FUNCTIONS.register_module()

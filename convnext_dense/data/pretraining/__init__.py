@@ -1,0 +1,1 @@
+"""Images without labels, for pre-training: any folder of images."""

@@ -1,0 +1,120 @@
+"""Data set of images without labels: all images of a folder."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import print_log
+from torch.utils.data import default_collate
+
+from ...errors import NoData, UserError
+from ...io.images import check_on_bad_image
+from ...io.opening import as_opening
+from ...io.value_range import as_value_range
+from ...registry import DATASETS, FUNCTIONS
+from ...weights.preprocessing import WARP_FROM
+from ..classification.transforms import eval_transform, preprocessing_of, train_transform
+from ..image_files_dataset import ImageFilesDataset
+from ..sampler import SeededIndex
+from ..subset import Split
+from .find import describe_stray, find_images
+from .subset import select_files
+
+
+@DATASETS.register_module()
+class UnlabeledImages(ImageFilesDataset):
+    """Data set of all images in a folder and its subfolders, whatever their layout and labels.
+
+    A sample is ``dict(image=(3, S, S) float tensor, path=str, skipped=[paths])``. A key is an index, or a pair of an
+    index and an augmentation seed from :class:`~convnext_dense.data.sampler.SeededSampler`.
+
+    Args:
+        root: the folder; see :func:`~.find.find_images` for what is left out.
+        split: ``'train'`` or ``'val'``.
+        transform: arguments of :func:`~convnext_dense.data.classification.transforms.train_transform` or, for
+            ``'val'``, of :func:`~convnext_dense.data.classification.transforms.eval_transform`.
+        on_bad_image: ``'stop'`` raises an error that names an unreadable image. ``'skip'`` replaces it by the next
+            readable image in training, and omits it in evaluation (``image`` is None); its path is in ``skipped``.
+        value_range: the values that become black and white, of images of any depth; None for the rule of
+            :func:`~convnext_dense.io.value_range.find_value_range`.
+        source: the split that the images are from, if it is another one.
+        subset: rule and part, if the images are a part of that split; see :mod:`~convnext_dense.data.subset`.
+        indices: maximum number of images, the first ones; None for all.
+        page, max_pixels: how image files are opened; see :class:`~convnext_dense.io.opening.Opening`.
+
+    Attributes:
+        kept_split: the whole split that the images are a part of, or None.
+        preprocessing: how the images are prepared.
+
+    Raises:
+        UserError: if there are no images, or an image is unreadable with ``'stop'``.
+    """
+
+    labels_are_ignored = True
+
+    def __init__(
+        self,
+        root: str,
+        split: str,
+        transform: dict,
+        on_bad_image: str = 'stop',
+        value_range: Sequence[float] | None = None,
+        source: str | None = None,
+        subset: Mapping[str, Any] | None = None,
+        indices: int | None = None,
+        page: int | None = None,
+        max_pixels: int | None = None,
+    ) -> None:
+        if split not in ('train', 'val'):
+            raise UserError(f"split {split!r} does not exist: take 'train' or 'val'")
+        check_on_bad_image(on_bad_image)
+        if indices is not None and indices < 1:
+            raise UserError(f'indices {indices} is too small: take at least 1, or None for all images')
+        found, whole = find_images(root), source or split
+        files = list(found.of_split(whole))
+        if not files:
+            raise NoData(f'{root} holds no images for {whole}: hold some out with --val-split 0.05')
+        if split == 'train':  # said once
+            for note in filter(None, (*found.notes, describe_stray(found))):
+                print_log(f'{root}: {note}', 'current')
+        self.kept_split: Split | None = None
+        if subset is not None:
+            files, selected = select_files(root, files, subset)
+            self.kept_split = selected.split
+            for note in selected.notes:
+                print_log(note, 'current', logging.WARNING)
+        self.metainfo: dict[str, Any] = {}
+        self.training = split == 'train'
+        self.on_bad_image = on_bad_image
+        self.value_range = as_value_range(value_range)
+        self.opening = as_opening(page, max_pixels)
+        self.paths = np.array([os.fsencode(path) for path in files[:indices]])
+        self.preprocessing = preprocessing_of(transform, self.training)
+        self.transform = train_transform(**transform) if self.training else eval_transform(**transform)
+
+    def __getitem__(self, key: int | SeededIndex) -> dict:
+        read = self.read(key)
+        return {'image': read.image, 'path': read.path, 'skipped': read.skipped}
+
+
+@FUNCTIONS.register_module()
+def collate_unlabeled(samples: Sequence[dict]) -> dict:
+    """Collate a batch without its unreadable images.
+
+    Returns:
+        A dict with ``inputs`` (N, 3, S, S), ``paths``, and ``skipped``, the paths of unreadable images.
+    """
+    readable = [sample for sample in samples if sample['image'] is not None]
+    return {
+        # default_collate stacks in the memory that a worker shares with the main process
+        'inputs': default_collate([s['image'] for s in readable])
+        if readable
+        else torch.empty(0, 3, WARP_FROM, WARP_FROM),
+        'paths': [s['path'] for s in readable],
+        'skipped': [path for s in samples for path in s['skipped']],
+    }
