@@ -3,6 +3,7 @@
 from ..archs import ARCHS, ISOTROPIC_ARCHS
 from .classifier import ImageClassifier
 from .convnext import ConvNeXt
+from .fcmae import FCMAE
 from .isotropic import IsotropicConvNeXt
 
-__all__ = ['ARCHS', 'ISOTROPIC_ARCHS', 'ConvNeXt', 'ImageClassifier', 'IsotropicConvNeXt']
+__all__ = ['ARCHS', 'FCMAE', 'ISOTROPIC_ARCHS', 'ConvNeXt', 'ImageClassifier', 'IsotropicConvNeXt']

@@ -86,28 +86,43 @@ class FourStageBackbone(BaseModule):
         freeze(self._frozen_parts())
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
-        if x.shape[1] != self.in_channels:
-            raise UserError(
-                f'the input has {x.shape[1]} channels, this {type(self).__name__} takes {self.in_channels}: '
-                'convert the images, or build the backbone with in_channels to match'
-            )
+        self.check_channels(x)
         x = pad_to_side(x, TOTAL_STRIDE).contiguous(memory_format=torch.channels_last)
         outputs = {}
         for i, (downsample, stage) in enumerate(zip(self.downsample_layers, self.stages, strict=True)):
             with self._autograd_of(downsample, x):
                 x = downsample(x)  # (N, dims[i], H / s, W / s)
             with self._autograd_of(stage, x):
-                if self.with_cp and self.training and torch.is_grad_enabled():
-                    for block in stage.children():
-                        x = checkpoint(block, x, use_reentrant=False)
-                else:
-                    x = stage(x)
+                x = self.run_blocks(stage, x)
             if self.out_indices is not None and i in self.out_indices:
                 outputs[i] = getattr(self, f'norm{i}')(x)
         if self.out_indices is None:
             return self.norm_pre(x).mean(dim=(2, 3)) if self.norm_before_pooling else self.norm(x.mean(dim=(2, 3)))
+        if not self.out_indices:
+            return x
         memory_format = format_for_heads(x.device, self.training)
         return tuple(outputs[i].contiguous(memory_format=memory_format) for i in self.out_indices)
+
+    def check_channels(self, x: Tensor) -> None:
+        """Check the channels of images (N, C, H, W).
+
+        Raises:
+            UserError: if they are not those of the backbone.
+        """
+        if x.shape[1] != self.in_channels:
+            raise UserError(
+                f'the input has {x.shape[1]} channels, this {type(self).__name__} takes {self.in_channels}: '
+                'convert the images, or build the backbone with in_channels to match'
+            )
+
+    def run_blocks(self, stage: nn.Module, x: Tensor, *places: object) -> Tensor:
+        """Run a stage's blocks, with gradient checkpointing if it is on; ``places`` are further inputs of each."""
+        recompute = self.with_cp and self.training and torch.is_grad_enabled()
+        if not recompute and not places:
+            return stage(x)
+        for block in stage.children():
+            x = checkpoint(block, x, *places, use_reentrant=False) if recompute else block(x, *places)
+        return x
 
     def train(self, mode: bool = True) -> FourStageBackbone:
         """Set training mode; frozen stages stay in evaluation mode, without stochastic depth."""

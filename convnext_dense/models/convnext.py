@@ -25,6 +25,7 @@ from ..registry import MODELS
 from . import fused_mlp
 from .backbone import FourStageBackbone, drop_paths
 from .layers import ACTIVATIONS, GRN, NORMS
+from .visible import Stacked, VisiblePatches, Zeroed, convolve, cut_patches, hide, places_of
 
 LAYER_NORM = partial(nn.LayerNorm, eps=1e-6)
 STEMS = ('patch', 'overlap', 'overlap_tiered', 'overlap_act')
@@ -64,14 +65,15 @@ class Block(nn.Module):
         self.gamma = nn.Parameter(torch.full((dim,), layer_scale_init_value)) if has_layer_scale else None
         self.drop_path = drop_path
 
-    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, C, H, W)
-        fused = fused_mlp.forward(self, x)  # None where the fast path does not apply
+    def forward(self, x: Tensor, places: Stacked | Zeroed | None = None) -> Tensor:  # (N, C, H, W) -> (N, C, H, W)
+        """Run the block, on the visible positions alone where ``places`` tells them."""
+        fused = fused_mlp.forward(self, x, places)  # None where the fast path does not apply
         if fused is not None:
             return fused
-        y = self.dwconv(x)  # (N, C, H, W)
+        y = convolve(self.dwconv, x, places)  # (N, C, H, W)
         y = self.norm(y.permute(0, 2, 3, 1))  # (N, H, W, C)
-        y = self.act(self.pwconv1(y))  # (N, H, W, 4C)
-        y = self.pwconv2(self.grn(y))  # (N, H, W, C)
+        y = hide(self.act(self.pwconv1(y)), places)  # (N, H, W, 4C)
+        y = hide(self.pwconv2(self.grn(y)), places)  # (N, H, W, C)
         y = y if self.gamma is None else y * self.gamma  # (N, H, W, C)
         return x + stochastic_depth(y.permute(0, 3, 1, 2), self.drop_path, 'row', self.training)  # (N, C, H, W)
 
@@ -87,6 +89,7 @@ class ConvNeXt(FourStageBackbone):
         in_channels: channels of the input images.
         out_indices: stages whose outputs are returned, 0 to 3, or -4 to -1 counted from the last; one number is a
             tuple of one. ``None`` is for classification: the last stage, averaged over all positions and normalized.
+            An empty tuple is for masked pre-training: the last stage, without a norm.
         drop_path_rate: stochastic depth of the last block, in [0, 1); it rises linearly from 0.
         layer_scale_init_value: initial value of LayerScale; 0 omits LayerScale. V1 only. 1e-6 in the
             ImageNet recipes, 1.0 in the detection and segmentation configs.
@@ -113,10 +116,15 @@ class ConvNeXt(FourStageBackbone):
         A float tensor (N, in_channels, H, W). H and W may be any; a side shorter than 32 is padded with
         zeros to 32 at the bottom or right, so that the last stage is not empty.
 
+        With ``out_indices=()`` there may be a second input, the :class:`~convnext_dense.models.visible.VisiblePatches`
+        of the images, whose sides must be multiples of 32. Other patches are hidden from all layers but an overlapping
+        stem, which sees three pixels of them around each visible one.
+
     Outputs:
         A tuple of tensors (N, dims[i], H // s, W // s), with stride s = 4, 8, 16, 32 for stages 0 to 3,
         each after a norm of its own (``norm{i}``), which ImageNet checkpoints do not contain. With
         ``out_indices=None`` one tensor (N, dims[3]), after the norm of ImageNet checkpoints, ``norm`` or ``norm_pre``.
+        With ``out_indices=()`` one tensor (N, dims[3], H // 32, W // 32), which is zero where patches are hidden.
 
     Raises:
         UserError: (a ValueError) for an unknown arch, an index out of range, a wrong number of channels, or any other
@@ -174,6 +182,28 @@ class ConvNeXt(FourStageBackbone):
 
         new_final_norm = partial(NORMS[norm][norm_before_pooling], eps=self.final_norm_eps)
         self.finish(new_norm_2d, new_final_norm, norm_before_pooling)
+
+    def forward(self, x: Tensor, visible: VisiblePatches | None = None) -> Tensor | tuple[Tensor, ...]:
+        return super().forward(x) if visible is None else self._forward_visible(x, visible)
+
+    def _forward_visible(self, images: Tensor, visible: VisiblePatches) -> Tensor:
+        if self.out_indices != ():
+            raise UserError('visible patches are for a backbone with out_indices=(): its last stage, without a norm')
+        self.check_channels(images)
+        places = [places_of(visible, stage, *images.shape[2:]) for stage in range(self.num_stages)]
+        stem = self.downsample_layers[0]
+        with self._autograd_of(stem, images):
+            if visible.stacked and self.stem_kind == 'patch':  # no patch of the stem lies in two of the image
+                x = stem(cut_patches(images, visible.indices).contiguous(memory_format=torch.channels_last))
+            else:
+                x = places[0].stack(stem(images.contiguous(memory_format=torch.channels_last)))
+        for i, (downsample, stage) in enumerate(zip(self.downsample_layers, self.stages, strict=True)):
+            if i:
+                with self._autograd_of(downsample, x):
+                    x = hide(downsample(x).permute(0, 2, 3, 1), places[i]).permute(0, 3, 1, 2)
+            with self._autograd_of(stage, x):
+                x = self.run_blocks(stage, x, places[i])
+        return places[-1].spread(x)
 
     def new_output_norm(self, stage: int) -> nn.Module:
         """Return a new norm for a stage's output, of the kind and eps of the other norms."""

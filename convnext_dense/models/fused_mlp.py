@@ -29,6 +29,7 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode
 from torchvision.ops import stochastic_depth
 
 from .layers import GRN
+from .visible import Stacked, Zeroed, convolve, hide
 
 if TYPE_CHECKING:
     from .convnext import Block
@@ -57,8 +58,13 @@ def disabled() -> Iterator[None]:
 # -- where the fast path applies
 
 
-def forward(block: Block, x: Tensor) -> Tensor | None:
+def forward(block: Block, x: Tensor, places: Stacked | Zeroed | None = None) -> Tensor | None:
     """Compute a block's output (N, C, H, W) from its input (N, C, H, W) as fast as this CPU can.
+
+    Args:
+        block: the block.
+        x: its input.
+        places: the positions of visible patches; None if all are.
 
     Returns:
         The output, or None if the block must compute layer by layer: on other devices, in compilers, exporters and
@@ -69,11 +75,16 @@ def forward(block: Block, x: Tensor) -> Tensor | None:
         return None
     drops_images = block.training and block.drop_path > 0
     needs_grad = torch.is_grad_enabled() and (x.requires_grad or any(p.requires_grad for p in block.parameters()))
-    if not drops_images and not needs_grad:
-        return _infer(block, x)
-    if isinstance(block.grn, nn.Identity):
-        return _train(block, x)
-    return _train_with_grn(block, x) if LINEAR_AS_CONV2D else None
+    has_grn = isinstance(block.grn, GRN)
+    if not drops_images and not needs_grad and not (has_grn and isinstance(places, Zeroed)):
+        return _hidden(_infer(block, x, places), places)
+    if not has_grn:
+        return _hidden(_train(block, x, places), places)
+    return _train_with_grn(block, x, places) if LINEAR_AS_CONV2D else None
+
+
+def _hidden(x: Tensor, places: Stacked | Zeroed | None) -> Tensor:
+    return x if places is None else _nchw(places.hide(_nhwc(x)))
 
 
 def linear(layer: nn.Module, x: Tensor) -> Tensor:
@@ -150,8 +161,8 @@ def _onednn_applies_to(x: Tensor, weight: Tensor) -> bool:
 # -- without gradients
 
 
-def _infer(block: Block, x: Tensor) -> Tensor:
-    x, y = (t.contiguous(memory_format=torch.channels_last) for t in (x, block.dwconv(x)))
+def _infer(block: Block, x: Tensor, places: Stacked | Zeroed | None) -> Tensor:
+    x, y = (t.contiguous(memory_format=torch.channels_last) for t in (x, convolve(block.dwconv, x, places)))
     out = torch.empty_like(x, dtype=_promoted_dtype(x, y, block.gamma))
     dtype = _autocast_dtype() or y.dtype
     w1, b1, w2, b2 = (p.to(dtype) for layer in (block.pwconv1, block.pwconv2) for p in (layer.weight, layer.bias))
@@ -164,17 +175,17 @@ def _infer(block: Block, x: Tensor) -> Tensor:
 # -- with gradients or stochastic depth
 
 
-def _train_with_grn(block: Block, x: Tensor) -> Tensor:
+def _train_with_grn(block: Block, x: Tensor, places: Stacked | Zeroed | None) -> Tensor:
     """Compute layer by layer, since GRN needs all positions of an image, but with the faster matrix product."""
-    y = block.norm(_nhwc(block.dwconv(x)))
-    y = block.grn(_gelu(linear(block.pwconv1, y)))
-    y = linear(block.pwconv2, y)
+    y = block.norm(_nhwc(convolve(block.dwconv, x, places)))
+    y = block.grn(hide(_gelu(linear(block.pwconv1, y)), places))
+    y = hide(linear(block.pwconv2, y), places)
     y = y if block.gamma is None else y * block.gamma
     return x + stochastic_depth(_nchw(y), block.drop_path, 'row', block.training)
 
 
-def _train(block: Block, x: Tensor) -> Tensor:
-    y = block.dwconv(x)
+def _train(block: Block, x: Tensor, places: Stacked | Zeroed | None) -> Tensor:
+    y = convolve(block.dwconv, x, places)
     kept, kept_scale = None, 1.0
     if block.drop_path > 0 and block.training:
         scales = stochastic_depth(torch.ones(len(x), 1, 1, 1), block.drop_path, 'row')
