@@ -9,6 +9,7 @@ from .hooks.checkpoints import Checkpoints
 from .hooks.data_check import DataCheck
 from .hooks.early_stopping import EarlyStopping
 from .hooks.ema import EMA
+from .hooks.feature_probe import FeatureProbe
 from .hooks.first_step import FirstStep
 from .hooks.keep_split import KeepSplit
 from .hooks.log import LogProcessor, RuntimeInfo
@@ -28,6 +29,7 @@ __all__ = [
     'Checkpoints',
     'DataCheck',
     'EarlyStopping',
+    'FeatureProbe',
     'FirstStep',
     'KeepSplit',
     'LogProcessor',

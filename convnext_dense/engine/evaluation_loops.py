@@ -18,6 +18,7 @@ from ..errors import UserError
 from ..evaluation.metric_values import plain_numbers
 from ..registry import LOOPS
 from .hooks.ema import EMA
+from .hooks.feature_probe import FeatureProbe
 from .hooks.progress import ProgressBar
 from .tiled_evaluation import TiledEvaluation
 
@@ -105,7 +106,12 @@ class _EvaluatesEMA:
         for metric in self.evaluator.metrics:
             if hasattr(metric, 'per_class'):
                 self.per_class[weights] = metric.per_class
-        return {f'{weights}/{name}': value for name, value in (metrics | self._take_losses(mode)).items()}
+        metrics |= self._take_losses(mode)
+        if mode == 'val':
+            for hook in self.runner.hooks:
+                if isinstance(hook, FeatureProbe):
+                    metrics |= hook.measure(self.runner, request)
+        return {f'{weights}/{name}': value for name, value in metrics.items()}
 
     def _show_tiles(self, done: int, total: int) -> None:
         """Have the progress bar, if there is one, show the tiles of the current image."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -146,24 +147,46 @@ def measure(
         UserError: if no strength can be chosen, or if the head is no linear layer.
     """
     _check_linear(model)
-    classes: int = model.head.out_features
+    return fit_head(model.head, train, val, strengths, balanced, seed)
+
+
+def fit_head(
+    head: nn.Linear,
+    train: Features,
+    val: Features,
+    strengths: Sequence[float] = STRENGTHS,
+    balanced: bool = False,
+    seed: int = 0,
+    shows: Callable[[str], AbstractContextManager] = busy,
+) -> Measured:
+    """Fit a linear layer to features, and measure it and the nearest neighbors.
+
+    Args:
+        head: the layer, which gets the fitted weights.
+        train, val, strengths, balanced, seed: see :func:`measure`.
+        shows: makes a context that shows what is done in it.
+
+    Raises:
+        UserError: if no strength can be chosen.
+    """
+    classes = head.out_features
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     tried: list[Tried] = []
     if len(strengths) > 1:
         held_out = hold_out(train, seed)
-        with busy('choosing the strength of the regularization'):
+        with shows('choosing the strength of the regularization'):
             tried = [*try_strengths(train.values, train.labels, classes, held_out, strengths, balanced, device)]
     strength = best_of(tried).strength if tried else strengths[0]
-    with busy('fitting the linear layer'):
+    with shows('fitting the linear layer'):
         problem = Problem(train.values, train.labels, classes, None, balanced, device)
         solution = problem.fit(strength)
     weight, bias = problem.layer(solution)
     with torch.no_grad():
-        model.head.weight.copy_(weight)
-        model.head.bias.copy_(bias)
-    with busy('nearest neighbors'):
+        head.weight.copy_(weight)
+        head.bias.copy_(bias)
+    with shows('nearest neighbors'):
         knn = _nearest_neighbors(train, val, classes, device)
-    return Measured(_accuracy(model.head, val), knn, strength, tried, solution.converged)
+    return Measured(_accuracy(head, val), knn, strength, tried, solution.converged)
 
 
 def hold_out(train: Features, seed: int) -> np.ndarray:

@@ -33,7 +33,8 @@ def extract(model: Any, inputs: Tensor, precision: torch.dtype | None = None) ->
     """Compute the features of a batch as the head of a classifier gets them.
 
     Args:
-        model: a classifier in evaluation mode, with ``data_preprocessor`` and ``backbone``.
+        model: a model in evaluation mode, with ``data_preprocessor``, and ``backbone``, whose output the features are,
+            or a method ``features`` of the inputs.
         inputs: (N, 3, H, W) from the data loader.
         precision: type of mixed precision, or None for float32.
 
@@ -43,7 +44,7 @@ def extract(model: Any, inputs: Tensor, precision: torch.dtype | None = None) ->
     batch = model.data_preprocessor({'inputs': inputs}, False)
     device = next(model.parameters()).device.type
     with nullcontext() if precision is None else torch.autocast(device, precision):
-        features: Tensor = model.backbone(batch['inputs'])
+        features: Tensor = getattr(model, 'features', model.backbone)(batch['inputs'])
     return features.float().cpu()
 
 

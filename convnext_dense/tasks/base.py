@@ -73,6 +73,8 @@ class Task(TaskData):
         views_obstacle: why a config has no ``tta_model``, which merges the predictions for several views of an image.
         has_techniques: True if ``--without`` can disable techniques of its training recipe.
         adaptation: what configs of mmdet and mmseg get that are of this task; None if none are.
+        probe_sample: folder in the sample data set of the labeled images by which ``--probe sample`` measures its
+            features during training; None for a task whose features are not measured.
         small_lr_factor: factor on the lr of its configs for few images, once it is scaled to the batch, by which short
             runs learn best, as benchmarks/small_recipe.py measures.
     """
@@ -95,6 +97,7 @@ class Task(TaskData):
     views_obstacle: ClassVar[str] = '--tta is for detection and segmentation'
     has_techniques: ClassVar[bool] = False
     adaptation: ClassVar[Adaptation | None] = None
+    probe_sample: ClassVar[str | None] = None
     small_lr_factor: ClassVar[float] = 1.0
 
     # -- Drawing

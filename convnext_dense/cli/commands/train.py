@@ -21,6 +21,7 @@ from ...checkpoints.disk import explain_full_disk
 from ...checkpoints.origins import initial_checkpoints
 from ...config.balance import keep_balance, set_balance
 from ...config.batch import check_batch_once, find_batch, keep_batch_of_run, set_batch
+from ...config.feature_probe import check_probe, keep_probe, set_probe
 from ...config.find import find_work_dir
 from ...config.freezing import check_frozen, freeze
 from ...config.kept_lr import LR, describe_kept_lr
@@ -93,6 +94,8 @@ def prepare(args: argparse.Namespace) -> Prepared:
         set_balance(cfg, None if args.balance == BY_TASK else args.balance, args.cfg_options or ())
     if args.patience is not None:
         said.append(set_patience(cfg, args.patience, args.cfg_options or {}) or '')
+    if args.probe is not None:
+        set_probe(cfg, args.probe, args.cfg_options or {})
     cfg.work_dir = _work_dir(args, cfg)
     resumed = cfg.work_dir if args.resume in (None, NEWEST, AUTO) else args.resume
     if args.resume is not None and setting_of_run(resumed, 'boxes_only'):
@@ -143,6 +146,7 @@ def prepare(args: argparse.Namespace) -> Prepared:
         said.append(f'there is no {SPLIT_FILE} in {where}: the images are split anew, which must give the same parts')
     if continued is not None:
         said.append((args.patience is None and keep_patience(cfg, continued)) or '')
+        said.append((args.probe is None and keep_probe(cfg, continued)) or '')
         said.append((args.balance is None and keep_balance(cfg, continued)) or '')
     moved = check_resumed(cfg, continued) if continued is not None else None
     if recipe is not None:
@@ -263,11 +267,13 @@ def with_batch(args: argparse.Namespace, cfg: Config, continued: object, said: l
 
 
 def _check_start(args: argparse.Namespace, cfg: Config) -> None:
-    """Check that the weights exist that a new run starts from by its config, before any data are read.
+    """Check that the weights exist that a new run starts from by its config, and its probe, before any data are read.
 
     Raises:
-        UserError: if they do not.
+        UserError: if they do not, or the config takes no ``--probe``.
     """
+    if args.probe is not None:
+        check_probe(cfg, args.probe)
     source = cfg.get('load_from') or cfg.get('pretrained')
     if source is None or args.resume is not None or (args.pretrained is not None and not cfg.get('load_from')):
         return

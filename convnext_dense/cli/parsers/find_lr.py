@@ -21,6 +21,7 @@ EXAMPLE = f'{EXAMPLE_CONFIG} --data PATH'
 NOT_OF_TEST = (
     *('--work-dir', '--resume', '--epochs', '--iters', '--skip-nan', '--launcher', '--track', '--check-data', '--lr'),
     '--patience',
+    '--probe',
 )
 """Flags of ``train`` about a whole run."""
 STEPS, LEAST_STEPS = 100, 20

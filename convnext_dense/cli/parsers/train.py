@@ -9,6 +9,7 @@ convnext-dense train CONFIG --freeze backbone        train what is on top of the
 convnext-dense train CONFIG --patience 10            stop when the best checkpoint no longer gets better
 convnext-dense train CONFIG --balance                show rare classes more often
 convnext-dense train CONFIG --batch auto             as many images at once as fit into memory; learns the same
+convnext-dense train CONFIG --probe PATH             pre-training: with the accuracy of the features on labeled images
 convnext-dense train CONFIG --recipe small           batch, lr, length and augmentation for few images
 torchrun --nproc_per_node=8 tools/train.py CONFIG --launcher pytorch
 """
@@ -22,6 +23,7 @@ import os
 
 from ...config.techniques import TECHNIQUES
 from ...errors import UserError
+from ...sample_data.names import SAMPLE
 from ..arguments import (
     EXAMPLE_CONFIG,
     add_bad_image_argument,
@@ -123,6 +125,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar='N',
         help='end the run when the metric that decides best.pth has not improved in N validations in a row',
+    )
+    parser.add_argument(
+        '--probe',
+        metavar='PATH',
+        help='pre-training: in each validation measure the features on labeled images, a folder for each class, by a '
+        "linear layer and nearest neighbors; nothing is learned from them ('sample': drawn ones)",
     )
     parser.add_argument(
         '--balance',
@@ -230,6 +238,11 @@ def check(args: argparse.Namespace) -> None:
         raise UserError(f'--lora {args.lora} needs the package peft: pip install peft')
     if args.patience is not None and args.patience < 1:
         raise UserError(f'--patience {args.patience}: wait for at least 1 validation')
+    if args.probe is not None and args.probe != SAMPLE and not os.path.isdir(args.probe):
+        what = 'is no folder' if os.path.exists(args.probe) else 'does not exist'
+        raise UserError(
+            f'--probe {args.probe} {what}: name a folder with a folder of images for each class, or sample'
+        )
     if args.balance not in (None, BY_TASK) and not 0 < args.balance <= 1:
         raise UserError(f'--balance {args.balance:g}: take a strength above 0, up to 1')
     if args.copy_paste is not None and not 0 < args.copy_paste <= 1:

@@ -131,6 +131,15 @@ def eval_transform(
     return transform
 
 
+def split_at_normalization(transform: Any) -> tuple[Callable, Callable]:
+    """Split a transform into the part that gives a Pillow image and the rest, which makes it a normalized tensor."""
+    from torchvision.transforms import Compose
+
+    steps = transform.transforms
+    place = _place_of_normalization(transform)
+    return Compose(steps[:place]), Compose(steps[place:])
+
+
 def preprocessing_of(transform: Mapping[str, Any], training: bool) -> Preprocessing:
     """Describe what a transform does.
 
