@@ -17,6 +17,8 @@ from .subset import select_files
 
 HELD_OUT = 0.2
 """Share of each class that is measured on, of class folders in no split."""
+COARSE = 50
+"""Images to measure on below which it is said how much each of them is."""
 LAYOUT = 'a folder of images for each class, or train/ and val/ with such folders'
 
 
@@ -48,7 +50,7 @@ class ProbedFiles(NamedTuple):
     def line(self) -> str:
         """The numbers of images in one line."""
         images = f'{counted(len(self.train.paths), "labeled image")} and {len(self.val.paths):,} to measure on'
-        return f'{images}, {len(self.classes)} classes'
+        return f'{images}, {len(self.classes):,} classes'
 
 
 def find_probed(root: str | Path) -> ProbedFiles:
@@ -85,10 +87,9 @@ def _split(whole: ClassFiles, classes: list[str]) -> list[ClassFiles]:
     """Split images that are in no split into those to compare with and those to measure on."""
     setting = SplitRule(HELD_OUT).as_setting()
     single = whole._replace(files=[files if len(files) > 1 else [] for files in whole.files])
-    try:
-        parts = [select_files(single, classes, dict(setting, part=part))[0] for part in ('train', 'val')]
-    except UserError:  # there are too few for two parts
+    if not any(single.files):
         return [whole, whole._replace(files=[[] for _ in classes])]
+    parts = [select_files(single, classes, dict(setting, part=part))[0] for part in ('train', 'val')]
     for own, files in zip(parts[0].files, whole.files, strict=True):
         own += files if len(files) == 1 else []
     return parts
@@ -122,10 +123,10 @@ def _with_measured_classes(
     train, val = train.of_classes(new), val.of_classes(new)
     names = [name for name, is_kept in zip(classes, kept, strict=True) if is_kept]
     if not val.paths:
-        raise UserError(
-            f'--probe {root}: {counted(len(train.paths), "image")} of {len(names)} classes are too few to measure on '
-            'some of them: take 5 or more of each class'
-        )
+        raise UserError(f'--probe {root}: no image of these classes is left to measure on: add some to val/')
+    if len(val.paths) < COARSE:
+        points = f'{100 / len(val.paths):.0f} percentage points'
+        notes.append(f'accuracies are coarse: each of the {len(val.paths)} images to measure on is {points}')
     absent = [
         name for name, count in zip(names, np.bincount(val.labels, minlength=len(names)), strict=True) if not count
     ]
