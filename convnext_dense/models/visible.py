@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import Function
 
 from ..errors import UserError
 from ..io.image_size import TOTAL_STRIDE as PATCH
@@ -101,13 +100,13 @@ class Stacked:
     def stack(self, x: Tensor) -> Tensor:
         """Take the visible positions out of (N, C, H, W)."""
         positions = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
-        taken: Tensor = _Take.apply(positions, self.places)
-        return taken.view(self.images, -1, self.side, x.shape[1]).permute(0, 3, 1, 2)
+        return positions.index_select(0, self.places).view(self.images, -1, self.side, x.shape[1]).permute(0, 3, 1, 2)
 
     def spread(self, x: Tensor) -> Tensor:
         """Put the visible positions in their places, among zeros, in (N, C, H, W)."""
         positions = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
-        spread: Tensor = _Put.apply(positions, self.places, self.images * self.height * self.width)
+        empty = positions.new_zeros(self.images * self.height * self.width, x.shape[1])
+        spread = torch.index_copy(empty, 0, self.places, positions)
         return spread.view(self.images, self.height, self.width, x.shape[1]).permute(0, 3, 1, 2)
 
 
@@ -143,32 +142,3 @@ def cut_patches(images: Tensor, indices: Tensor) -> Tensor:
     image = torch.arange(len(images), device=images.device)[:, None]
     cut = patches[image, :, indices // columns, :, indices % columns]  # (N, V, C, 32, 32)
     return cut.transpose(1, 2).flatten(2, 3)
-
-
-class _Take(Function):
-    """Rows of (P, C) by their numbers, all different: the gradient needs no sums."""
-
-    @staticmethod
-    def forward(ctx, x: Tensor, places: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
-        ctx.save_for_backward(places)
-        ctx.rows = len(x)
-        return x.index_select(0, places)
-
-    @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def]
-        (places,) = ctx.saved_tensors
-        return grad.new_zeros(ctx.rows, grad.shape[1]).index_copy_(0, places, grad), None
-
-
-class _Put(Function):
-    """The inverse of :class:`_Take`, with zeros in all other rows."""
-
-    @staticmethod
-    def forward(ctx, x: Tensor, places: Tensor, rows: int) -> Tensor:  # type: ignore[no-untyped-def]
-        ctx.save_for_backward(places)
-        return x.new_zeros(rows, x.shape[1]).index_copy_(0, places, x)
-
-    @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[no-untyped-def]
-        (places,) = ctx.saved_tensors
-        return grad.index_select(0, places), None, None

@@ -7,14 +7,15 @@ Importing this module does not import torch.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import UserError
+from .fcmae_layout import decoder_names, from_fcmae, to_sparse
 from .formats import (
     FCMAE,
+    FCMAE_KERNEL,
     FORMATS,
     HF,
     HF_DINOV3,
@@ -79,7 +80,7 @@ def convert(
 
 
 def _to_ours(state_dict: Mapping[str, Tensor], path: object) -> ConvertedWeights:
-    signatures: list[tuple[str, Format | None]] = [(FCMAE, None), (ISOTROPIC, None)]
+    signatures: list[tuple[str, Format | None]] = [(FCMAE_KERNEL, None), (ISOTROPIC, None)]
     others = (TIMM, TIMM_FEATURES, TORCHVISION, TORCHVISION_FEATURES, HF, HF_DINOV3, MMPRETRAIN)
     signatures += [(format.signature, format) for format in (OFFICIAL, *others)]
     matches = [
@@ -98,9 +99,8 @@ def _to_ours(state_dict: Mapping[str, Tensor], path: object) -> ConvertedWeights
             f'its first tensors are {_first_names(state_dict)}'
         )
     prefix, end, format = matches[0]
-    if end == FCMAE:
-        state, left_over = _convert_fcmae(state_dict, prefix)
-        return ConvertedWeights("official, FCMAE's encoder", state, left_over)
+    if end == FCMAE_KERNEL:
+        return ConvertedWeights(FCMAE.name, *from_fcmae(state_dict, prefix))
     if format is HF_DINOV3 and prefix.endswith('model.'):  # its layer_norm is beside them
         outer = prefix.removesuffix('model.')
         state_dict = {
@@ -211,33 +211,6 @@ def _in_our_shape(name: str, tensor: Tensor) -> Tensor:
     return tensor
 
 
-def _convert_fcmae(state_dict: Mapping[str, Tensor], prefix: str) -> tuple[dict[str, Tensor], list[str]]:
-    """Convert the encoder of V2's masked pre-training, whose sparse convolutions store flattened kernels.
-
-    A depthwise kernel is (k * k, C), any other (k * k, in, out), with the positions column by column. Norms and
-    pointwise layers are one level deeper, under ``ln`` and ``linear``. GRN's parameters are (1, 4C).
-    """
-    state, left_over = {}, []
-    for name, tensor in state_dict.items():
-        if not name.startswith(f'{prefix}encoder.'):
-            left_over.append(name)  # the decoder and its mask token
-            continue
-        rest = name.removeprefix(f'{prefix}encoder.')
-        if rest.endswith('.kernel'):
-            side = math.isqrt(tensor.shape[0])
-            if tensor.ndim == 2:
-                tensor = tensor[:, None]  # (k * k, 1, C)
-            tensor = tensor.permute(2, 1, 0).unflatten(2, (side, side)).transpose(2, 3).contiguous()
-            rest = rest.removesuffix('kernel') + 'weight'
-        rest = rest.replace('.ln.', '.').replace('.linear.', '.')
-        if rest.endswith('.bias'):
-            tensor = tensor.flatten()
-        elif '.grn.' in rest:
-            tensor = tensor.reshape(1, 1, 1, -1)
-        state[f'backbone.{rest}'] = tensor
-    return state, left_over
-
-
 # -- from our names to any format
 
 
@@ -251,18 +224,27 @@ def _from_ours(
         raise UserError(f'{format.name} has no isotropic ConvNeXt: take the format official or ours')
     if format not in (OURS, TIMM) and (variants := list(_variants(state_dict))):
         raise UserError(f'{format.name} has no ConvNeXt with {" and ".join(variants)}: take the format timm or ours')
+    if arch.version == 1 and format is FCMAE:
+        raise UserError(f'{format.name} has no ConvNeXt V1: take the format ours')
     full_model = 'head.weight' in state_dict or format is MMPRETRAIN
     prefix = format.prefixes[min(arch.version, len(format.prefixes)) - 1] if full_model else ''
     names = format.names(_most_blocks(state_dict), final_norm='backbone.norm.weight' in state_dict)
     if conv_mlp is None:
         conv_mlp = arch.name in TIMM_CONV_MLP or 'backbone.norm_pre.weight' in state_dict  # the latter: tiny_hnf
 
-    state, left_over = {}, []
+    state, left_over, decoder = {}, [], decoder_names(state_dict)
     for name, tensor in state_dict.items():
         other = _renamed(name, names)
         if other is not None:
             inside = name.startswith('backbone.')
-            state[f'{prefix}{other}' if inside else other] = _in_their_shape(name, tensor, format, conv_mlp)
+            tensor = _in_their_shape(name, tensor, format, conv_mlp)
+            other, tensor = to_sparse(other, tensor) if format is FCMAE else (other, tensor)
+            state[f'{prefix}{other}' if inside else other] = tensor
+        elif name in decoder:
+            if format in (OURS, FCMAE):
+                state[name] = tensor
+            else:
+                left_over.append(name)
         elif format.dense and not name.startswith('backbone.'):
             state[name] = tensor
         elif format is OFFICIAL and name.startswith('backbone.'):

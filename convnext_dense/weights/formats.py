@@ -173,10 +173,22 @@ MMPRETRAIN = Format(
     prefixes=('backbone.',),
     dense=True,
 )
-FORMATS = {f.name: f for f in (OURS, OFFICIAL, TIMM, TORCHVISION, HF, MMPRETRAIN)}
+FCMAE = Format(  # the official files of V2's masked pre-training; fcmae_layout.py has what else differs
+    name='fcmae',
+    stem=('encoder.downsample_layers.0.0', 'encoder.downsample_layers.0.1'),
+    downsample='encoder.downsample_layers.{s}.{i}',
+    block='encoder.stages.{s}.{b}',
+    norm='norm.ln',
+    pwconv=('pwconv1.linear', 'pwconv2.linear'),
+    grn_shape=(1, -1),
+    final_norm=None,
+    output_norm=None,
+    head=None,
+)
+FORMATS = {f.name: f for f in (OURS, OFFICIAL, TIMM, TORCHVISION, HF, MMPRETRAIN, FCMAE)}
 
 # Tensors that identify two other official networks: the encoder of V2's masked pre-training, and the isotropic ones.
-FCMAE = 'encoder.stages.0.0.dwconv.kernel'
+FCMAE_KERNEL = 'encoder.stages.0.0.dwconv.kernel'
 ISOTROPIC = 'blocks.0.dwconv.weight'
 # timm builds these with 1x1 convolutions, whose weights are (out, in, 1, 1), and the others with linear layers
 TIMM_CONV_MLP = ('zepto', 'atto', 'femto', 'pico', 'nano')

@@ -237,6 +237,10 @@ def test_there_and_back_is_equal(format, version, arch):
         with pytest.raises(UserError, match='torchvision has no ConvNeXt V2'):
             convert(state, format)
         return
+    if format == 'fcmae':  # a pre-training's, of V2 without final norm and head, as in test_fcmae_layout.py
+        if version == 1:
+            return
+        state = {n: t for n, t in state.items() if not n.startswith(('backbone.norm.', 'head.'))}
     there = convert(state, format)
     assert there.left_over == []
     back = convert(there.state, 'ours')

@@ -19,7 +19,7 @@ from ...io.files import durable_write, write_errors
 from ...weights.adapter_folder import merge_adapter, read_adapter, write_adapter
 from ...weights.conversion import convert
 from ...weights.extraction import Weights, adapters_in, extract_weights
-from ...weights.formats import FORMATS, HF, OFFICIAL, OURS, TIMM, Arch, detect_arch
+from ...weights.formats import FCMAE, FORMATS, HF, OFFICIAL, OURS, TIMM, Arch, detect_arch
 from ...weights.hub_config import named_dinov3
 from ...weights.layer_names import parts_left_over
 from ...weights.licenses import describe_license, pretrained
@@ -101,7 +101,7 @@ def _content(state: dict[str, Tensor], to: str, weights: Weights, safetensors: b
     """Return the content of the file: the weights in the structure of the format's files."""
     if safetensors:
         return {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
-    if to == OFFICIAL.name:
+    if to in (OFFICIAL.name, FCMAE.name):
         return {'model': state}
     if not FORMATS[to].dense:
         return state
