@@ -78,6 +78,8 @@ TESTED_ELSEWHERE = {
     'sample_data/pen.py': 'sample_data/test_things.py',
     'data/formats/table_format.py': 'data/formats/test_csv_boxes.py',
     'tasks/task_data.py': 'tasks/test_base.py',
+    'tasks/square_images.py': 'tasks/test_classification.py',
+    'data/image_files_dataset.py': 'data/classification/test_dataset.py',
     'weights/published_preprocessing.py': 'weights/test_preprocessing.py',
     'tasks/drawn_annotations.py': 'tasks/test_detection.py',
     'tasks/mmdet_models.py': 'tasks/test_detection.py',

@@ -20,7 +20,7 @@ from .sampler import SeededIndex, seeded
 class Sample(NamedTuple):
     """An image that a data set has read."""
 
-    index: int
+    place: int
     """Its index in the data set, which is another than the one asked for if that one was skipped in training."""
     path: str
     image: Any

@@ -8,6 +8,7 @@ from .classification import Classification
 from .detection import Detection
 from .label_map_file import LabelMapFile
 from .panoptic import Panoptic, PanopticSegment
+from .reconstruction import Reconstruction
 from .result import Result
 from .rle import decode_mask, encode_masks
 from .segmentation import UNLABELED, Segmentation
@@ -19,6 +20,7 @@ __all__ = [
     'LabelMapFile',
     'Panoptic',
     'PanopticSegment',
+    'Reconstruction',
     'Result',
     'Segmentation',
     'decode_mask',

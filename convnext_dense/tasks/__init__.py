@@ -33,6 +33,7 @@ from .datasets import (
 )
 from .detection import DetectionTask
 from .panoptic import PanopticTask
+from .pretraining import PretrainingTask
 from .records import AS_FOUND, TASK_OPTIONS, ClassInfo, DataOptions, MainMetrics, PreparedImage, TrainedClasses
 from .segmentation import SegmentationTask
 
@@ -43,7 +44,8 @@ if TYPE_CHECKING:
     from ..weights.extraction import Weights
 
 TASKS: Mapping[str, Task] = {
-    task.name: task for task in (ClassificationTask(), DetectionTask(), SegmentationTask(), PanopticTask())
+    task.name: task
+    for task in (ClassificationTask(), DetectionTask(), SegmentationTask(), PanopticTask(), PretrainingTask())
 }
 """All tasks by name."""
 
@@ -96,8 +98,11 @@ def count_classes_of(weights: Weights, cfg: Config) -> int:
     """
     from ..engine.building import class_shapes
 
-    task, shapes = task_of(cfg), class_shapes(cfg)
+    task = task_of(cfg)
     check_same_task(weights, task)
+    if not task.has_classes:
+        return 0
+    shapes = class_shapes(cfg)
     stated = max(head_classes(cfg.model).values(), default=None)
     known = count_trained_classes(shapes, weights.state) if shapes else stated
     count = task.count_stated_classes(cfg) or known or task.count_head_classes(weights.state)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
-from .base import Task
 from .class_choices import join_chosen
 from .config_parts import LOADERS, loaders
 from .datasets import (
@@ -15,32 +14,28 @@ from .datasets import (
     innermost_datasets,
     is_own,
     join_classes_of_roots,
-    own_datasets,
     point_at_root,
     set_subset,
-    tested_dataset,
 )
 from .heads import count_head_rows
 from .mild_augmentation import Milder, of_classification
 from .records import AS_FOUND, ClassifiedEntry, ClassInfo, Comparison, DataOptions, MainMetrics, PreparedImage
-from .sizes import value_at
+from .square_images import SquareImagesTask
 from .tuned import Tuned, image_settings
 
 if TYPE_CHECKING:
     import numpy as np
     from mmengine.config import Config, ConfigDict
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from ..data.check import DatasetRecords, ImageRecord
     from ..diagnosis.diagnosed_image import DiagnosedImage
     from ..diagnosis.findings.base import Findings
-    from ..export.graphs import Graph, Normalization
-    from ..io.image_size import ImageSize
+    from ..export.graphs import Graph
     from ..results import Result
-    from ..weights.preprocessing import Preprocessing
 
 
-class ClassificationTask(Task):
+class ClassificationTask(SquareImagesTask):
     """Image classification on image folders, with top-1 accuracy."""
 
     name = 'classification'
@@ -50,9 +45,7 @@ class ClassificationTask(Task):
     sheet_images = 32
     exports = ('logits', 'probabilities', 'features')
     has_techniques = True
-    takes_squares = True
     balance = 1.0
-    normalization_keys = tuple(f'{key}.dataset.transform' for key in LOADERS)
     data_options = ('label_column',)
     small_lr_factor = 2.0
 
@@ -134,82 +127,6 @@ class ClassificationTask(Task):
     def tuned_settings(self, cfg: Config, starts_from_weights: bool) -> dict[str, Tuned]:
         return {**super().tuned_settings(cfg, starts_from_weights), **dict(image_settings(cfg))}
 
-    def image_parts(self, cfg: Config) -> list[dict]:
-        return [*own_datasets(cfg)]
-
-    def input_channels(self, cfg: Config) -> int:
-        channels = super().input_channels(cfg)
-        if channels != 3:
-            raise UserError(
-                f'the network takes {channels} channels, and classifiers here read images as RGB: set '
-                'model.backbone.in_channels=3'
-            )
-        return channels
-
-    def preprocessing(self, cfg: Config) -> Preprocessing | None:
-        from ..data.classification.transforms import check_normalized_once, preprocessing_of
-
-        datasets = [dataset for dataset in own_datasets(cfg) if isinstance(dataset.get('transform'), dict)]
-        found = [preprocessing_of(dataset.transform, _trains(dataset)) for dataset in datasets]
-        if found:  # data sets of others may leave it to the model
-            for part in (cfg.model.get('data_preprocessor'), cfg.get('data_preprocessor')):
-                check_normalized_once(part)
-        other = next((one for one in found if not one.normalizes_like(found[0])), None)
-        if other is not None:
-            raise UserError(
-                f'the config normalizes some images with {found[0]} and others with {other}: set mean and std of all '
-                'transforms, such as with --mean and --std'
-            )
-        return max(found, key=lambda one: one.crop_mode is not None, default=None)
-
-    def set_preprocessing(self, cfg: Config, wanted: Preprocessing, names: Collection[str]) -> None:
-        from ..data.classification.transforms import INTERPOLATION
-
-        if wanted.bgr:
-            raise UserError(f'the weights are for BGR images, as {wanted.source} says, and classifiers here take RGB')
-        self.input_channels(cfg)
-        height, width = wanted.input_size or (0, 0)
-        if 'input_size' in names and height != width:
-            raise UserError(
-                f'the weights are for images of {height} x {width}, as {wanted.source} says, and classification takes '
-                f'squares: choose one, such as with --image-size {height} {height}'
-            )
-        values = {name: getattr(wanted, name) for name in names if getattr(wanted, name) is not None}
-        if 'input_size' in values:
-            values['input_size'] = height
-        for dataset in own_datasets(cfg):
-            transform = dataset.get('transform')
-            if not isinstance(transform, dict):
-                continue
-            own = values
-            if _trains(dataset):
-                kept = () if transform.get('interpolation') == INTERPOLATION else ('interpolation',)
-                own = {name: values[name] for name in ('mean', 'std', 'interpolation') if name in values.keys() - kept}
-            transform.update(own)
-
-    def set_image_size(self, cfg: Config, size: ImageSize) -> None:
-        if size.height != size.width:
-            raise UserError(
-                f'--image-size {size.height} {size.width}: classification takes squares, '
-                f'such as --image-size {size.height} {size.height}'
-            )
-        for dataset in own_datasets(cfg):
-            if 'input_size' not in (dataset.get('transform') or {}):
-                raise UserError(
-                    f'--image-size {size.height} {size.width}: the data set of this config has no input_size'
-                )
-            dataset.transform.input_size = size.height
-
-    def describe_sizes(self, cfg: Config) -> str:
-        parts = (('train', 'training'), ('val', 'validation'), ('test', 'testing'))
-        sides = {name: value_at(cfg, _input_size(split)) for split, name in parts}
-        said = ', '.join(f'crops of {side} x {side} in {name}' for name, side in sides.items() if side)
-        return f'{said}; --image-size sets all' if len(set(sides.values())) > 1 else said
-
-    def training_side(self, cfg: Config) -> float | None:
-        side: float | None = value_at(cfg, _input_size('train'))
-        return side
-
     def draw_record(self, data: DatasetRecords, record: ImageRecord, title: str, fault: str) -> np.ndarray:
         from ..io.images import read_rgb
         from ..results.drawing import TEXT_COLOR, WRONG_COLOR, draw_caption
@@ -259,36 +176,6 @@ class ClassificationTask(Task):
     def count_head_classes(self, state_dict: Mapping[str, Tensor]) -> int | None:
         return count_head_rows(state_dict, 'head.weight')
 
-    def input_shape(self, cfg: Config) -> ImageSize:
-        from ..io.image_size import ImageSize
-
-        size = tested_dataset(cfg).transform.input_size
-        return ImageSize(size, size)
-
-    def build_transform(self, dataset: ConfigDict) -> Callable:
-        from ..data.classification.transforms import eval_transform
-
-        return eval_transform(**dataset.transform)
-
-    def normalization(self, model: nn.Module, transform: Any) -> Normalization:
-        import torch
-
-        from ..export.graphs import Normalization
-
-        step = next(step for step in transform.transforms if hasattr(step, 'mean'))
-        return Normalization(torch.as_tensor(step.mean) * 255, torch.as_tensor(step.std) * 255)
-
-    def prepare(self, transform: Any, image: np.ndarray, path: str | None) -> PreparedImage:
-        from PIL import Image
-
-        return PreparedImage(path, transform(Image.fromarray(image)))
-
-    def resize_prepared(self, image: PreparedImage, size: ImageSize) -> PreparedImage:
-        return image.resized(size)
-
-    def exported_input(self, image: PreparedImage, normalization: Normalization) -> Tensor:
-        return image.tensor * normalization.std.view(3, 1, 1) + normalization.mean.view(3, 1, 1)
-
     def predict(self, model: Any, images: Sequence[PreparedImage], classes: ClassInfo) -> list[Result]:
         import torch
 
@@ -296,12 +183,6 @@ class ClassificationTask(Task):
 
         batch = {'inputs': torch.stack([image.tensor for image in images]), 'paths': [image.path for image in images]}
         return [Classification.from_prediction(prediction, classes.names) for prediction in model.test_step(batch)]
-
-    def training_size(self, cfg: Config) -> ImageSize:
-        from ..io.image_size import ImageSize
-
-        size = innermost_datasets(cfg.train_dataloader.dataset)[0].get('transform', {}).get('input_size', 224)
-        return ImageSize(size, size) if isinstance(size, int) else ImageSize(*size[-2:])
 
     def mild_augmentation(self, cfg: Config) -> dict[str, Milder]:
         return of_classification(cfg)
@@ -322,9 +203,6 @@ class ClassificationTask(Task):
         prepared = dict(split='val', transform=val[0].transform)
         return [one.__class__({**one, 'source': one.get('source') or one.split, **prepared}) for one in train], val
 
-    def counted_shape(self, cfg: Config) -> ImageSize:
-        return self.input_shape(cfg)
-
     def graph_class(self, output: str) -> type[Graph]:
         from ..export.classification import ClassLogits, ClassProbabilities
         from ..export.graphs import Features
@@ -338,12 +216,3 @@ def _classes_of(dataset: ConfigDict) -> list[str]:
     from ..data.classification.layout import Reading
 
     return list(dataset.get('classes') or scan_classes(dataset.root, Reading.of(dataset)))
-
-
-def _trains(dataset: Mapping) -> bool:
-    """Whether a data set's transform is one for training."""
-    return bool(dataset.get('split') == 'train')
-
-
-def _input_size(split: str) -> tuple[str, ...]:
-    return f'{split}_dataloader', 'dataset', 'transform', 'input_size'

@@ -17,13 +17,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MainMetrics:
-    """Main metrics of a task, in percent, for a panel of the curves."""
+    """Main metrics of a task for a panel of the curves; the first one decides the best checkpoint."""
 
     title: str
     step: str
     """Unit in which the recipes of the task count their length: ``'epoch'`` or ``'optimizer step'``."""
     labels: Mapping[str, str]
     """Label of each metric's curve by the metric's name."""
+    unit: str = '%'
+    """The unit of the metrics; empty for none."""
+    digits: int = 1
+    """Digits after the point that say something."""
 
 
 @dataclass(frozen=True)

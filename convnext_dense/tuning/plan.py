@@ -56,7 +56,7 @@ def watched_metric(cfg: Config, options: Mapping[str, Any]) -> Watched:
                 f'the config names no metric that decides best.pth: set one with --cfg-options {BEST_KEY}=NAME'
             )
         always = {} if BEST_KEY in options and named is None else {BEST_KEY: f'raw/{main}'}
-        return Watched(f'raw/{main}', 'greater', always)
+        return Watched(f'raw/{main}', rule_of(main) or 'greater', always)
     rule = hook.get('rule') or rule_of(str(named))
     if rule is None:
         raise UserError(

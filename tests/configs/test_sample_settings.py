@@ -15,6 +15,7 @@ SAMPLES = {
     'convnext_p': (1, 32, 2e-3),
     'convnext_n': (1, 32, 2e-3),
     'convnext': (1, 32, 1e-3),
+    'fcmae': (10, 32, 1e-3),
     'dino_convnext_a': (6, 4, 5e-4),
     'dino': (1, 2, 5e-4),
     'retinanet': (1, 2, 1e-3),
@@ -94,6 +95,9 @@ def test_images_are_small(resolved):
             side = 32 if 'roadmap' in path else 48
             loaders = [cfg.train_dataloader, cfg.test_dataloader]
             assert [loader.dataset.transform.input_size for loader in loaders] == [side, side]
+        elif cfg.task == 'pretraining':
+            loaders = [cfg.train_dataloader, cfg.test_dataloader]
+            assert [loader.dataset.transform.input_size for loader in loaders] == [96, 96]
         elif cfg.task == 'segmentation':
             resize, crop = cfg.train_dataloader.dataset.pipeline[2:4]
             assert (resize.scale, resize.ratio_range, crop.crop_size) == ((320, 192), (0.75, 1.5), (128, 128))
@@ -145,7 +149,7 @@ def test_dense_runs_are_short(resolved):
             stages = cfg.model.train_cfg.get('rcnn')
             found = [s.sampler.num for s in stages] if isinstance(stages, list) else stages and stages.sampler.num
             assert found == of_name(REGIONS, name), name
-        if cfg.task != 'classification':
+        if cfg.task not in ('classification', 'pretraining'):
             images = [loader.dataset.get('indices') for loader in (cfg.train_dataloader, cfg.val_dataloader)]
             expected = None if '22k_ade' in name else of_name(IMAGES, name)
             assert tuple(images) == (expected or (None, None)), name
@@ -154,7 +158,7 @@ def test_dense_runs_are_short(resolved):
 def test_whole_lists_replace_whole_lists(resolved):
     """What the settings do not change is as in the config: the same transforms, the stages' own thresholds."""
     for path, (own, cfg) in resolved.items():
-        if cfg.task == 'classification':
+        if cfg.task in ('classification', 'pretraining'):
             continue
         views = [one.tta_pipeline[1].transforms if 'tta_pipeline' in one else [] for one in (own, cfg)]
         pairs = [one.test_dataloader.dataset.pipeline for one in (own, cfg)], views

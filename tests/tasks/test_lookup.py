@@ -26,7 +26,7 @@ KINDS = {
 
 
 def test_a_config_has_the_task_that_it_names():
-    assert list(TASKS) == ['classification', 'detection', 'segmentation', 'panoptic']
+    assert list(TASKS) == ['classification', 'detection', 'segmentation', 'panoptic', 'pretraining']
     for name in TASKS:
         assert task_of(Config({'task': name})).name == name
     with pytest.raises(UserError, match="unknown task 'depth' in the config: take one of classification, detect"):

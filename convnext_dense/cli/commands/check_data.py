@@ -142,7 +142,7 @@ def check_and_print(cfg: Config, name: str, workers: int | None = None, skip: bo
             checked.findings.extend(find_small(split.name, sizes, objects, task.seen(cfg)))
     checked.findings.sort(key=lambda finding: list(STYLES).index(finding.level))
     console = Console(width=None if Console().is_terminal else 160, highlight=False)
-    classes = counted(len(data.classes), 'class', 'classes')
+    classes = counted(len(data.classes), 'class', 'classes') if task.has_classes else 'labels play no role'
     console.print(f'{name}: {task.name}, {classes}, {", ".join(data.locations)}', soft_wrap=True)
     console.print()
     console.print(_splits_table(checked, task.count_column))

@@ -29,6 +29,7 @@ HEADS = {  # by the type of the model, or of its decode_head
     'mmdet.RTMDet': 'RTMDet-l',
     'mmdet.RetinaNet': 'RetinaNet',
     'mmdet.Mask2Former': 'Mask2Former',
+    'convnext_dense.FCMAE': 'FCMAE',
     'convnext_dense.UPerHead': 'UPerNet',
     'convnext_dense.LinearHead': 'linear head',
     'mmseg.DepthwiseSeparableASPPHead': 'DeepLabV3+',

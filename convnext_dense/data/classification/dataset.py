@@ -152,7 +152,7 @@ class ImageFolder(ImageFilesDataset):
         read = self.read(key)
         return {
             'image': read.image,
-            'label': int(self.labels[read.index]),
+            'label': int(self.labels[read.place]),
             'path': read.path,
             'skipped': read.skipped,
         }

@@ -27,7 +27,7 @@ def read_unlabeled(sources: Mapping[str, Mapping]) -> UnlabeledRecords:
     """List the images of a folder.
 
     Args:
-        sources: arguments of :class:`~convnext_dense.data.pretraining.dataset.UnlabeledImages`, ``root``, ``split`` and
+        sources: arguments of :class:`~.dataset.UnlabeledImages`, ``root``, ``split`` and
             maybe others, for ``'train'``, ``'val'`` or both.
 
     Raises:

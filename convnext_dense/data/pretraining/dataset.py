@@ -88,13 +88,14 @@ class UnlabeledImages(ImageFilesDataset):
             self.kept_split = selected.split
             for note in selected.notes:
                 print_log(note, 'current', logging.WARNING)
-        self.metainfo: dict[str, Any] = {}
         self.training = split == 'train'
         self.on_bad_image = on_bad_image
         self.value_range = as_value_range(value_range)
         self.opening = as_opening(page, max_pixels)
         self.paths = np.array([os.fsencode(path) for path in files[:indices]])
         self.preprocessing = preprocessing_of(transform, self.training)
+        # for drawings: of RGB values from 0 to 1
+        self.metainfo = {'mean': list(self.preprocessing.mean), 'std': list(self.preprocessing.std)}
         self.transform = train_transform(**transform) if self.training else eval_transform(**transform)
 
     def __getitem__(self, key: int | SeededIndex) -> dict:

@@ -73,14 +73,16 @@ def find_images(root: str) -> UnlabeledFiles:
             f'{f", but {others}" if others else ""}: give a folder with some, --data PATH'
         )
     start = len(os.path.join(root, ''))
-    images, masks = _without_masks({image[start:]: image for image in images})
-    split_folders = _split_folders(images)
+    named, masks = _without_masks({image[start:]: image for image in images})
+    split_folders = _split_folders(named)
     by_split: dict[str, list[str]] = {'train': [], 'val': [], 'test': []}
-    for name, path in images.items():
+    for name, path in named.items():
         by_split[_split_of(name, split_folders)].append(path)
     notes = []
     if copies:
-        notes.append(f'{count_of(copies, "path")} left out, which lead to the same files as others: {shortened(copies)}')
+        notes.append(
+            f'{count_of(copies, "path")} left out, which lead to the same files as others: {shortened(copies)}'
+        )
     if masks:
         folders = shortened([f'{folder or "."} ({count:,})' for folder, count in masks.items()], 3)
         notes.append(f'{sum(masks.values()):,} masks left out, by the names of folders and files: {folders}')
@@ -100,7 +102,8 @@ def _each_once(paths: Iterable[str]) -> tuple[list[str], list[str]]:
     """Return the paths that lead to different files, and the others, which links make of the same files."""
     folders: dict[str, str] = {}
     seen: set[str] = set()
-    once, copies = [], []
+    once: list[str] = []
+    copies: list[str] = []
     for path in paths:
         folder, name = os.path.split(path)
         if folder not in folders:

@@ -172,6 +172,8 @@ def describe_dataset(dataset: Any) -> str:
     classes: Sequence[str] = classes_of(dataset) or ()
     counts = getattr(dataset, 'class_counts', None) if len(list(innermost(dataset))) == 1 else None
     named = counted(len(classes), 'class', 'classes') if classes else 'unknown classes'
+    if getattr(dataset, 'labels_are_ignored', False):
+        named = 'without labels'
     cut = [part for part in innermost(dataset) if getattr(part, 'tile_table', None) is not None]
     where = f' of {counted(sum(map(count_images, cut)), "image")}' if cut else ''
     text = f'{counted(len(dataset), "tile" if cut else "image")}{where}, {named}'

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import resource
+from typing import Any
 
 from mmengine.hooks import RuntimeInfoHook
 from mmengine.runner import LogProcessor as MMLogProcessor
 from mmengine.runner import Runner
 
 from ...registry import HOOKS, LOG_PROCESSORS
+
+MEANS = r'^train/.*(loss|grad_norm)|time'
+"""Names of the values that are logged as means over the last steps; losses of a validation are one value each."""
 
 
 @HOOKS.register_module()
@@ -34,7 +38,14 @@ class LogProcessor(MMLogProcessor):
 
     ``train/lr/<group>`` is the lr of a parameter group. ``host_memory`` is the peak memory of this process; mmengine's
     ``memory`` is the peak memory of tensors on the GPU. Both are in MB (2**20 bytes).
+
+    Losses of a validation are logged as they are, and not as means over the validations so far, as mmengine's.
     """
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        if settings.get('log_with_hierarchy'):  # otherwise names don't tell training from validation
+            settings.setdefault('mean_pattern', MEANS)
+        super().__init__(*args, **settings)
 
     def get_log_after_iter(self, runner: Runner, batch_idx: int, mode: str) -> tuple[dict, str]:
         tag, line = super().get_log_after_iter(runner, batch_idx, mode)

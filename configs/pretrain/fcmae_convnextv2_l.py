@@ -1,0 +1,4 @@
+# FCMAE pre-training of ConvNeXt V2-L (large): all values are those of atto.
+_base_ = './fcmae_convnextv2_a.py'
+
+model = dict(backbone=dict(arch='large'))

@@ -1,0 +1,161 @@
+"""Masked pre-training on images without labels."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UserError
+from ..io.image_size import TOTAL_STRIDE
+from .config_parts import LOADERS, loaders
+from .datasets import check_unsplit, innermost_datasets, point_at_root, set_subset
+from .mild_augmentation import Milder, of_classification
+from .records import AS_FOUND, Comparison, DataOptions, MainMetrics, Part, PredictionEntry, PreparedImage
+from .square_images import SquareImagesTask
+
+if TYPE_CHECKING:
+    import numpy as np
+    from mmengine.config import Config
+    from torch import Tensor
+
+    from ..data.check import DatasetRecords, ImageRecord
+    from ..io.image_size import ImageSize
+    from ..results import Result
+
+
+class PretrainingTask(SquareImagesTask):
+    """Masked pre-training (FCMAE) on any folder of images, with the loss on images that are held out."""
+
+    name = 'pretraining'
+    model_name = 'masked autoencoder'
+    sample_folder = 'coco'
+    metrics = MainMetrics(
+        'reconstruction loss on unseen images', 'epoch', {'reconstruction_loss': ''}, unit='', digits=4
+    )
+    has_classes = False
+    has_diagnosis = False
+    predictions_noun = 'reconstruction'
+
+    def point_at(
+        self, cfg: Config, root: str, optional: Collection[str] = (), options: DataOptions = AS_FOUND
+    ) -> None:
+        from ..data.pretraining.find import check_takes, find_images
+        from ..data.pretraining.subset import HELD_OUT, LEAST_TO_HOLD_OUT
+        from ..data.splits import SplitRule
+
+        check_takes(options.format)
+        found = find_images(root)
+        point_at_root(cfg, root)
+        has_train, has_val = bool(found.train), bool(found.val)
+        check_unsplit(options, has_train, has_val, root)
+        alone = has_train and not has_val
+        trains = cfg.get('train_dataloader') is not None
+        for key in LOADERS:
+            if cfg.get(key) is None:
+                continue
+            dataset, role = cfg[key].dataset, 'train' if key == 'train_dataloader' else 'val'
+            is_part = set_subset(cfg, dataset, role, options, keep=alone)
+            if not is_part and alone and trains and len(found.train) >= LEAST_TO_HOLD_OUT:
+                dataset.subset = dict(SplitRule(HELD_OUT).as_setting(), part=role)
+                is_part = True
+            dataset.pop('source', None)
+            if (is_part or (alone and not trains)) and dataset.split != 'train':
+                dataset.source = 'train'
+
+    def has_data(self, dataset: Mapping) -> bool:
+        from ..data.pretraining.find import find_images
+
+        return bool(find_images(dataset['root']).of_split(dataset.get('source') or dataset['split']))
+
+    def count_classes(self, cfg: Config) -> int:
+        return 0
+
+    def settle(self, cfg: Config, trained: Any = None) -> None:
+        _check_sizes(cfg)
+
+    def read_records(self, datasets: Mapping[str, Mapping]) -> DatasetRecords:
+        from ..data.pretraining.check import read_unlabeled
+
+        return read_unlabeled(datasets)
+
+    def set_image_size(self, cfg: Config, size: ImageSize) -> None:
+        super().set_image_size(cfg, size)
+        _check_sizes(cfg)
+
+    def draw_record(self, data: DatasetRecords, record: ImageRecord, title: str, fault: str) -> np.ndarray:
+        from ..io.images import read_rgb
+        from ..results.drawing import TEXT_COLOR, WRONG_COLOR, draw_caption
+
+        lines = [(fault, WRONG_COLOR)] if fault else []
+        image = read_rgb(record.path, False, data.value_range, data.opening)
+        return draw_caption(image, [*lines, (title, TEXT_COLOR)])
+
+    def draw_comparison(self, output: Any, metainfo: Mapping[str, Any]) -> Comparison:
+        import numpy as np
+
+        from ..results import Reconstruction
+
+        mean, std = (np.array(metainfo[key]) * 255 for key in ('mean', 'std'))
+        result = Reconstruction.from_prediction(output, mean, std)
+        entry: PredictionEntry = {'path': str(result.path), 'caption': f'loss {result.loss:.3f}'}
+        return Comparison(result.draw(), 'reconstruction.png', entry)
+
+    def keep_for_diagnosis(self, cfg: Config) -> None:
+        raise self._unsupported('has no diagnosis, which is of labels')
+
+    def input_shape(self, cfg: Config) -> ImageSize:
+        _check_sizes(cfg)
+        return super().input_shape(cfg)
+
+    def prepare(self, transform: Any, image: np.ndarray, path: str | None) -> PreparedImage:
+        prepared = super().prepare(transform, image, path)
+        return prepared._replace(sample=self.normalization(None, transform))
+
+    def predict(self, model: Any, images: Sequence[PreparedImage], classes: Any) -> list[Result]:
+        import torch
+
+        from ..results import Reconstruction
+
+        paths = [image.path or str(number) for number, image in enumerate(images)]
+        batch = {'inputs': torch.stack([image.tensor for image in images]), 'paths': paths}
+        results: list[Result] = []
+        for image, prediction in zip(images, model.test_step(batch), strict=True):
+            mean, std = (part.numpy() for part in (image.sample.mean, image.sample.std))
+            results.append(Reconstruction.from_prediction({**prediction, 'path': image.path}, mean, std))
+        return results
+
+    def training_parts(self, model: Any, image: Tensor) -> Iterator[Part]:
+        yield Part('model', [image])
+        model(image, mode='loss')
+
+    def mild_augmentation(self, cfg: Config) -> dict[str, Milder]:
+        return of_classification(cfg)
+
+    def run_counted(self, model: Any, image: Tensor) -> str:
+        from ..models.visible import patch_grid
+
+        rows, columns = patch_grid(*image.shape[2:])
+        visible = model.choose_visible(1, rows * columns).shape[1]
+        model(image)
+        share = visible / (rows * columns)
+        return (
+            f'encoder on {visible} of {rows * columns} patches ({share:.1%} visible), whose hidden positions only the '
+            'depthwise convolutions compute, and decoder on all'
+        )
+
+
+def _check_sizes(cfg: Config) -> None:
+    """Check that the images of a config can be cut into patches.
+
+    Raises:
+        UserError: if a side is not divisible by 32.
+    """
+    for loader in loaders(cfg):
+        for dataset in innermost_datasets(loader.dataset):
+            side = (dataset.get('transform') or {}).get('input_size')
+            if isinstance(side, int) and side % TOTAL_STRIDE:
+                below = max(TOTAL_STRIDE, side // TOTAL_STRIDE * TOTAL_STRIDE)
+                raise UserError(
+                    f'images of {side} x {side} cannot be cut into patches of {TOTAL_STRIDE} x {TOTAL_STRIDE}: take '
+                    f'sides divisible by {TOTAL_STRIDE}, such as --image-size {below} {below}'
+                )
