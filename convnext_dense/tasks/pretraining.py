@@ -35,6 +35,7 @@ class PretrainingTask(SquareImagesTask):
     has_classes = False
     has_diagnosis = False
     predictions_noun = 'reconstruction'
+    probe_sample = 'classification'
 
     def point_at(
         self, cfg: Config, root: str, optional: Collection[str] = (), options: DataOptions = AS_FOUND

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,10 @@ from .subset import select_files
 
 HELD_OUT = 0.2
 """Share of each class that is measured on, of class folders in no split."""
+MOST_OF_CLASS = {'train': 50, 'val': 25}
+"""Images of a class that are taken at most, to compare with and to measure on, so that validations stay short..."""
+MOST_IN_ALL = {'train': 1000, 'val': 500}
+"""... but where classes are few, as many of each as give this number in all."""
 COARSE = 50
 """Images to measure on below which it is said how much each of them is."""
 LAYOUT = 'a folder of images for each class, or train/ and val/ with such folders'
@@ -49,8 +54,8 @@ class ProbedFiles(NamedTuple):
     @property
     def line(self) -> str:
         """The numbers of images in one line."""
-        images = f'{counted(len(self.train.paths), "labeled image")} and {len(self.val.paths):,} to measure on'
-        return f'{images}, {len(self.classes):,} classes'
+        images = counted(len(self.train.paths), 'labeled image')
+        return f'{images} to compare with and {len(self.val.paths):,} to measure on, {len(self.classes):,} classes'
 
 
 def find_probed(root: str | Path) -> ProbedFiles:
@@ -95,6 +100,16 @@ def _split(whole: ClassFiles, classes: list[str]) -> list[ClassFiles]:
     return parts
 
 
+def _thinned(files: LabeledFiles, classes: int, part: str) -> LabeledFiles:
+    """Take as many images of each class as a probe takes, spread evenly over their names."""
+    most = max(MOST_OF_CLASS[part], math.ceil(MOST_IN_ALL[part] / classes))
+    chosen: list[int] = []
+    for label in range(classes):
+        own = np.flatnonzero(files.labels == label)
+        chosen += own[np.linspace(0, len(own) - 1, min(most, len(own))).round().astype(int)].tolist()
+    return LabeledFiles([files.paths[index] for index in chosen], files.labels[chosen])
+
+
 def _labeled(found: ClassFiles) -> LabeledFiles:
     paths = [path for files in found.files for path in files]
     labels = np.repeat(np.arange(len(found.files)), [len(files) for files in found.files])
@@ -124,6 +139,13 @@ def _with_measured_classes(
     names = [name for name, is_kept in zip(classes, kept, strict=True) if is_kept]
     if not val.paths:
         raise UserError(f'--probe {root}: no image of these classes is left to measure on: add some to val/')
+    whole = len(train.paths), len(val.paths)
+    train, val = (_thinned(files, len(names), part) for files, part in ((train, 'train'), (val, 'val')))
+    if whole != (len(train.paths), len(val.paths)):
+        notes.append(
+            f'of {whole[0]:,} images to compare with and {whole[1]:,} to measure on a spread of each class is taken, '
+            'to keep validations short; the verb probe takes all'
+        )
     if len(val.paths) < COARSE:
         points = f'{100 / len(val.paths):.0f} percentage points'
         notes.append(f'accuracies are coarse: each of the {len(val.paths)} images to measure on is {points}')

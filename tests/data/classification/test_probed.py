@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from convnext_dense.data.classification import probed
 from convnext_dense.data.classification.probed import find_probed
 from convnext_dense.errors import UserError
 
@@ -35,7 +36,7 @@ def test_a_fifth_of_each_class_without_splits_is_measured_on(tmp_path):
     assert find_probed(root).val.paths == found.val.paths
     for part in (found.train, found.val):
         assert [Path(path).parent.name for path in part.paths] == [found.classes[label] for label in part.labels]
-    assert found.line == '24 labeled images and 6 to measure on, 2 classes'
+    assert found.line == '24 labeled images to compare with and 6 to measure on, 2 classes'
     assert '20% of each class, by name, are measured on' in found.notes
     assert 'accuracies are coarse: each of the 6 images to measure on is 17 percentage points' in found.notes
 
@@ -62,6 +63,20 @@ def test_a_class_of_a_split_that_is_only_compared_with_is_named(tmp_path):
     found = find_probed(write(tmp_path, train__cat=3, train__dog=4, train__eel=2, val__cat=1, val__dog=5))
     assert found.classes == ['cat', 'dog', 'eel']
     assert 'too small to measure on, the class is only compared with: eel' in found.notes
+
+
+def test_of_many_images_a_spread_of_each_class_is_taken(tmp_path, monkeypatch):
+    monkeypatch.setattr(probed, 'MOST_OF_CLASS', {'train': 3, 'val': 2})
+    monkeypatch.setattr(probed, 'MOST_IN_ALL', {'train': 9, 'val': 2})
+    root = write(tmp_path, train__cat=9, train__dog=4, val__cat=5, val__dog=1)
+    found = find_probed(root)
+    assert names_of(found.train, root) == {f'train/cat/{n}.png' for n in (0, 2, 4, 6, 8)} | {
+        f'train/dog/{n}.png' for n in range(4)
+    }
+    assert names_of(found.val, root) == {'val/cat/0.png', 'val/cat/4.png', 'val/dog/0.png'}
+    for part in (found.train, found.val):
+        assert [Path(path).parent.name for path in part.paths] == [found.classes[label] for label in part.labels]
+    assert any(note.startswith('of 13 images to compare with and 6 to measure on a spread') for note in found.notes)
 
 
 @pytest.mark.parametrize(
