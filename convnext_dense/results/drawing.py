@@ -238,20 +238,31 @@ def draw_caption(image: np.ndarray, lines: Sequence[tuple[str, tuple[int, int, i
     return np.asarray(canvas)
 
 
+def panel_places(images: Sequence[np.ndarray]) -> list[tuple[int, int, int, int]]:
+    """Return where :func:`side_by_side` places images: left, top, width and height of each, in pixels."""
+    size = _title_size(images)
+    places, left = [], 0
+    for image in images:
+        places.append((left, 2 * size, image.shape[1], image.shape[0]))
+        left += image.shape[1] + size
+    return places
+
+
 def side_by_side(panels: Sequence[tuple[str, np.ndarray]]) -> np.ndarray:
     """Place images (uint8 RGB of any size) next to each other, each below its title."""
-    size = max(_text_size(image) for _, image in panels) * 6 // 5
-    top, gap = 2 * size, size
-    widths = [image.shape[1] for _, image in panels]
-    height = max(image.shape[0] for _, image in panels)
-    canvas = Image.new('RGB', (sum(widths) + gap * (len(panels) - 1), top + height), WHITE)
+    images = [image for _, image in panels]
+    size, places = _title_size(images), panel_places(images)
+    width, height = (max(place[axis] + place[axis + 2] for place in places) for axis in (0, 1))
+    canvas = Image.new('RGB', (width, height), WHITE)
     draw = ImageDraw.Draw(canvas)
-    left = 0
-    for (title, image), width in zip(panels, widths, strict=True):
+    for (title, image), (left, top, width, _) in zip(panels, places, strict=True):
         _write(draw, (left, top / 2), fit_to_width(title, size, width), size, TEXT_COLOR)
         canvas.paste(Image.fromarray(image), (left, top))
-        left += width + gap
     return np.asarray(canvas)
+
+
+def _title_size(images: Sequence[np.ndarray]) -> int:
+    return max(map(_text_size, images)) * 6 // 5
 
 
 def shrunk(image: np.ndarray, largest: tuple[int, int], smooth: bool = True) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import TypedDict
 
 import numpy as np
 
-from .drawing import side_by_side
+from .drawing import panel_places, side_by_side
 from .result import Result
 from .writing import save_drawing
 
@@ -26,6 +26,14 @@ class ReconstructionEntry(TypedDict):
     loss: float
     hidden: float
     """Share of the patches that were hidden, in [0, 1]."""
+
+
+class Panel(TypedDict):
+    """A part of a drawing."""
+
+    name: str
+    box: tuple[int, int, int, int]
+    """Left, top, width and height, in pixels of the drawing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,15 +90,25 @@ class Reconstruction(Result):
             out: the file to write, in the format of its suffix; None writes no file.
             image: not used, since the network saw a part of the image, which is drawn.
         """
+        notes = {'masked': f', {self.hidden.mean():.0%} hidden', 'reconstructed': f', loss {self.loss:.3f}'}
+        panels = [(f'{name}{notes.get(name, "")}', pixels) for name, pixels in self._panels().items()]
+        return save_drawing(side_by_side(panels), out)
+
+    def panels(self) -> list[Panel]:
+        """Return where the parts of the drawing are, from left to right."""
+        parts = self._panels()
+        return [{'name': name, 'box': box} for name, box in zip(parts, panel_places([*parts.values()]), strict=True)]
+
+    def _panels(self) -> dict[str, np.ndarray]:
+        """Return the parts of the drawing, enlarged if they are small."""
         factor = max(1, -(-DRAWN_SIDE // max(self.original.shape[:2])))
-        panels = (
-            ('original', self.original),
-            (f'masked, {self.hidden.mean():.0%} hidden', self.masked),
-            (f'reconstructed, loss {self.loss:.3f}', self.painted),
-            ('composed', self.composed),
-        )
-        enlarged = [(title, pixels.repeat(factor, 0).repeat(factor, 1)) for title, pixels in panels]
-        return save_drawing(side_by_side(enlarged), out)
+        parts = {
+            'original': self.original,
+            'masked': self.masked,
+            'reconstructed': self.painted,
+            'composed': self.composed,
+        }
+        return {name: pixels.repeat(factor, 0).repeat(factor, 1) for name, pixels in parts.items()}
 
     def as_json(self) -> ReconstructionEntry:
         return {'path': self.path, 'loss': self.loss, 'hidden': float(self.hidden.mean())}

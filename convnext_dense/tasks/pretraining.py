@@ -10,7 +10,7 @@ from ..io.image_size import TOTAL_STRIDE
 from .config_parts import LOADERS, loaders
 from .datasets import check_unsplit, innermost_datasets, point_at_root, set_subset
 from .mild_augmentation import Milder, of_classification
-from .records import AS_FOUND, Comparison, DataOptions, MainMetrics, Part, PredictionEntry, PreparedImage
+from .records import AS_FOUND, Comparison, DataOptions, MainMetrics, Part, PreparedImage, ReconstructedEntry
 from .square_images import SquareImagesTask
 
 if TYPE_CHECKING:
@@ -98,7 +98,8 @@ class PretrainingTask(SquareImagesTask):
 
         mean, std = (np.array(metainfo[key]) * 255 for key in ('mean', 'std'))
         result = Reconstruction.from_prediction(output, mean, std)
-        entry: PredictionEntry = {'path': str(result.path), 'caption': f'loss {result.loss:.3f}'}
+        caption = f'loss {result.loss:.3f}, {result.hidden.mean():.0%} hidden'
+        entry: ReconstructedEntry = {'path': str(result.path), 'caption': caption, 'panels': result.panels()}
         return Comparison(result.draw(), 'reconstruction.png', entry)
 
     def keep_for_diagnosis(self, cfg: Config) -> None:

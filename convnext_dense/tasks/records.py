@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ..data.class_choice import ClassChoice
     from ..data.splits import SplitRule
     from ..io.image_size import ImageSize
+    from ..results.reconstruction import Panel
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,12 @@ class ClassifiedEntry(PredictionEntry):
     ground_truth: str
     prediction: str
     score: float
+
+
+class ReconstructedEntry(PredictionEntry):
+    """An image of pre-training in ``predictions.json``, with the parts of its drawing."""
+
+    panels: list[Panel]
 
 
 class Comparison(NamedTuple):
