@@ -26,8 +26,8 @@ def check_probe(cfg: Config, root: str) -> None:
     task = task_of(cfg)
     if task.probe_sample is None:
         raise UserError(
-            f'--probe {root} measures the features of a pre-training run, and the config is for {task.name}, which has '
-            'metrics of its own: leave it out'
+            f'--probe {root} measures the features of a pre-training run, and the config is for {task.name}, which '
+            'has metrics of its own: leave it out'
         )
 
 

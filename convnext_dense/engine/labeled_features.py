@@ -100,9 +100,9 @@ class LabeledFeatures:
             between: is called before each batch, on all processes equally often.
 
         Returns:
-            ``linear_top1`` and ``linear_mean_class_top1``, accuracies of a linear layer, and ``knn10_top1`` and so on,
-            those of the nearest neighbors, in percent, the same on all processes; None if features are NaN or
-            infinite.
+            ``linear_top1`` and, of classes of different sizes, ``linear_mean_class_top1``, accuracies of a linear
+            layer, and ``knn10_top1`` and so on, those of the nearest neighbors, in percent, the same on all processes;
+            None if features are NaN or infinite.
 
         Raises:
             UserError: if too few images can be read.
@@ -142,7 +142,9 @@ class LabeledFeatures:
                 raise UserError(f'--probe: no image to {what} can be read: check the folder')
         head = nn.Linear(values.shape[1], len(self.files.classes))
         measured = fit_head(head, train, val, self.strengths, seed=self.seed, shows=_quietly)
-        accuracies = {name: measured.metrics[name] for name in ('top1', 'mean_class_top1') if name in measured.metrics}
+        is_even = len({*np.unique(val.labels, return_counts=True)[1].tolist()}) == 1
+        names = ('top1',) if is_even else ('top1', 'mean_class_top1')
+        accuracies = {name: measured.metrics[name] for name in names}
         return {
             **{f'linear_{name}': float(value) for name, value in accuracies.items()},
             **{f'knn{k}_top1': float(value) for k, value in measured.knn.items()},

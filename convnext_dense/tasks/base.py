@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..errors import UserError
 from .mild_augmentation import Milder, of_pipelines
 from .records import Part
+from .run_report import TaskReport
 from .task_data import TaskData
 from .tuned import Tuned, optimizer_settings
 
@@ -47,10 +48,11 @@ if TYPE_CHECKING:
     from .tiled_results import TiledFile, TileProgress
 
 
-class Task(TaskData):
+class Task(TaskData, TaskReport):
     """Base class of tasks: how the task's configs, data, models and results are used.
 
-    Methods and attributes for data sets are those of :class:`~convnext_dense.tasks.task_data.TaskData`.
+    Methods and attributes for data sets are those of :class:`~convnext_dense.tasks.task_data.TaskData`, those for
+    report pages of :class:`~convnext_dense.tasks.run_report.TaskReport`.
 
     Attributes:
         model_name: noun for its models, such as ``'detector'``.

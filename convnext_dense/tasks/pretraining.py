@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
@@ -11,6 +13,7 @@ from .config_parts import LOADERS, loaders
 from .datasets import check_unsplit, innermost_datasets, point_at_root, set_subset
 from .mild_augmentation import Milder, of_classification
 from .records import AS_FOUND, Comparison, DataOptions, MainMetrics, Part, PreparedImage, ReconstructedEntry
+from .sizes import value_at
 from .square_images import SquareImagesTask
 
 if TYPE_CHECKING:
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..data.check import DatasetRecords, ImageRecord
+    from ..diagnosis.content import Step
     from ..io.image_size import ImageSize
     from ..results import Result
 
@@ -98,7 +102,7 @@ class PretrainingTask(SquareImagesTask):
 
         mean, std = (np.array(metainfo[key]) * 255 for key in ('mean', 'std'))
         result = Reconstruction.from_prediction(output, mean, std)
-        caption = f'loss {result.loss:.3f}, {result.hidden.mean():.0%} hidden'
+        caption = f'loss {result.loss:.3f}'
         entry: ReconstructedEntry = {'path': str(result.path), 'caption': caption, 'panels': result.panels()}
         return Comparison(result.draw(), 'reconstruction.png', entry)
 
@@ -144,6 +148,34 @@ class PretrainingTask(SquareImagesTask):
             f'encoder on {visible} of {rows * columns} patches ({share:.1%} visible), whose hidden positions only the '
             'depthwise convolutions compute, and decoder on all'
         )
+
+    def facts_of_run(self, settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+        from ..models.patches import visible_count
+
+        ratio = value_at(settings, ('model', 'mask_ratio'))
+        side = value_at(settings, ('train_dataloader', 'dataset', 'transform', 'input_size'))
+        root = value_at(settings, ('default_hooks', 'probe', 'root'))
+        facts = [('mask ratio', str(ratio or '')), ('probe', str(root or ''))]
+        if isinstance(ratio, float) and isinstance(side, int):
+            patches = (side // TOTAL_STRIDE) ** 2
+            with suppress(UserError):  # which a run of these settings would have ended with
+                visible = visible_count(patches, ratio)
+                which = f'{visible} of {patches} patches of {TOTAL_STRIDE} x {TOTAL_STRIDE} pixels'
+                facts.insert(1, ('visible share', f'{visible / patches:.1%}: {which}, images are {side} x {side}'))
+        return [(name, value) for name, value in facts if value]
+
+    def steps_after(self, settings: Mapping[str, Any], run: Path, command: Callable[..., str]) -> list[Step]:
+        from ..diagnosis.content import Step
+
+        train = command('train', 'CONFIG', '--data', 'LABELED', '--pretrained', run)
+        return [
+            Step(
+                f'Fine-tune: `{train}`',
+                'The encoder is taken by configs of classification, detection and segmentation with a backbone of the '
+                'same size; the decoder stays behind',
+                rule='',
+            )
+        ]
 
 
 def _check_sizes(cfg: Config) -> None:

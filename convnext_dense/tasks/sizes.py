@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import UserError
@@ -41,7 +41,7 @@ def dotted(keys: Sequence[str | int]) -> str:
     return '.'.join(map(str, keys))
 
 
-def value_at(cfg: Config, keys: Keys) -> Any:
+def value_at(cfg: Config | Mapping[str, Any], keys: Keys) -> Any:
     """Return the value of a config at nested keys, or None if there is none."""
     value: Any = cfg
     for key in keys:

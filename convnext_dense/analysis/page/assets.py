@@ -14,7 +14,7 @@ THEME = ('theme',)
 SCRIPTS = (
     *('dom', 'format', 'data', 'address', 'colors_switch', 'color'),
     *('table', 'matrix', 'bars', 'chart', 'curves', 'parallel', 'cards', 'steps', 'blocks'),
-    *('overlay', 'labelmap', 'thumbnail', 'viewer', 'browser'),
+    *('overlay', 'labelmap', 'thumbnail', 'strips', 'viewer', 'browser'),
     *('setup', 'overview', 'runview', 'main'),
 )
 """Scripts in ``assets/js``, in order, which share one scope."""

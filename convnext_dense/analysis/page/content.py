@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from ...config.source import read_literals
 from ...engine import COMMANDS
 from ...engine.csv_log import read_scalars
 from ...errors import UserError
-from ...tasks import TASKS, MainMetrics
+from ...tasks import TASKS, MainMetrics, Task
 from .. import METRICS_FILE, SHOW_FOLDER
 from ..show import INDEX
 from . import diagnosis as diagnoses
@@ -80,12 +80,14 @@ def describe_run(files: RunFiles, name: str, number: int, most_images: int, comm
     found = page_images.of_diagnosis(files.diagnosis, most_images)
     if not found.records:
         found = page_images.of_drawings(files.drawings, files.run / SHOW_FOLDER, most_images)
-    missing, notes = _missing(files, command)
+    missing, notes = _missing(files, command, task)
     metrics = _mapping(files.tested.get('metrics'))
     per_class = _mapping(files.tested.get('per_class'))
     headlines = files.diagnosis.get('headlines', [])
     headlines = headlines or main_headlines(metrics, main) or logged_headlines(files.logged, main)
-    facts = _facts(files, task, metrics)
+    known = TASKS.get(task)
+    facts = _facts(files, known, metrics)
+    given = [] if known is None else known.steps_after(files.settings, files.run, command)
     compared = _compared(files, metrics)
     summary = {
         'id': f'run-{number}',
@@ -94,7 +96,7 @@ def describe_run(files: RunFiles, name: str, number: int, most_images: int, comm
         'facts': facts,
         'facts_line': ' · '.join(part for part in (compared['length'], compared['time'], compared['date']) if part),
         'headlines': [_headline(one) for one in headlines],
-        'steps': [_step(one) for one in files.diagnosis.get('steps', [])],
+        'steps': [_step(one) for one in [*files.diagnosis.get('steps', []), *map(asdict, given)]],
         'compared': compared,
         'compared_curves': main_panels(files.logged, main),
         'problems': files.problems,
@@ -104,6 +106,7 @@ def describe_run(files: RunFiles, name: str, number: int, most_images: int, comm
         'best_score': files.diagnosis.content.get('best_score'),
         'best_scores': files.diagnosis.get('best_scores', {}),
         'kinds': found.kinds(),
+        'panels': found.panel_names(),
         'images_note': found.note,
     }
     details = {
@@ -179,10 +182,16 @@ def _task_of(files: RunFiles) -> tuple[str, MainMetrics | None]:
     return '', None
 
 
-def _missing(files: RunFiles, command: Command) -> tuple[list[str], list[dict[str, str]]]:
+def _missing(files: RunFiles, command: Command, task: str) -> tuple[list[str], list[dict[str, str]]]:
     """What a run has not, in words for the terminal, and in notes with commands for the page."""
     run, missing, notes = files.run, [], []
     has_diagnosis = files.diagnosis.file is not None and bool(files.diagnosis.content)
+    if task in TASKS and not TASKS[task].has_diagnosis:
+        if not files.tested:
+            missing.append('test results')
+            text = 'This run has not been tested. This command adds its results and images; then make the page again.'
+            notes.append({'text': text, 'command': command('test', run)})
+        return missing, notes
     if not files.tested and not has_diagnosis:
         missing += ['test results', 'diagnosis']
         notes.append(
@@ -204,11 +213,11 @@ def _missing(files: RunFiles, command: Command) -> tuple[list[str], list[dict[st
     return missing, notes
 
 
-def _facts(files: RunFiles, task: str, metrics: dict[str, Any]) -> list[tuple[str, str]]:
+def _facts(files: RunFiles, task: Task | None, metrics: dict[str, Any]) -> list[tuple[str, str]]:
     history, diagnosis, tested = files.history, files.diagnosis.content, files.tested
     pairs = [
         ('folder', str(files.run)),
-        ('task', task),
+        ('task', task.name if task else ''),
         ('config', files.config['name'] if files.config else str(tested.get('config') or '')),
         ('tested data', str(diagnosis.get('data') or tested.get('data') or '')),
         ('checkpoint', str(diagnosis.get('checkpoint') or tested.get('checkpoint') or '')),
@@ -216,6 +225,7 @@ def _facts(files: RunFiles, task: str, metrics: dict[str, Any]) -> list[tuple[st
         ('training time', duration_words(history.time) if history.time else ''),
         ('starts', f'{history.starts}, resumed' if history.starts > 1 else ''),
         ('length', length_words(files.logged)),
+        *(task.facts_of_run(files.settings) if task else ()),
     ]
     return [(key, value) for key, value in pairs if value]
 

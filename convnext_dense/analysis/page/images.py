@@ -49,6 +49,10 @@ class PageImages:
         maps = any(one.get('truth_map') or one.get('predicted_map') for one in self.sources)
         return {'objects': have['predicted'], 'truth': have['truth'], 'maps': maps}
 
+    def panel_names(self) -> list[str]:
+        """Return the names of the parts that the images' drawings have, if they have any."""
+        return [str(panel['name']) for panel in next((one['panels'] for one in self.sources if one.get('panels')), ())]
+
     def chunks(self, beside: Path | None) -> Iterator[list[dict[str, Any]]]:
         """Yield the images' files and objects, :data:`CHUNK` at a time.
 
@@ -117,14 +121,21 @@ def read_drawings(index: Path) -> tuple[list[dict[str, Any]], str]:
 def of_drawings(drawings: Sequence[Mapping[str, Any]], folder: Path, most: int) -> PageImages:
     """Return up to ``most`` images that the verb ``test`` has drawn into a folder, spread evenly."""
     sources: list[Mapping[str, Any]] = []
-    found = PageImages(folder=folder, sources=sources, note='Drawn by `test`, with prediction and ground truth.')
+    note = 'Drawn by `test`, with prediction and ground truth.'
+    if any(entry.get('panels') for entry in drawings):
+        note = (
+            'Drawn by `test`. Gray patches are hidden from the network, which paints them from the others; of an '
+            'image they are the same in every test. What is painted of visible patches is not learned: the composed '
+            'image has the original ones.'
+        )
+    found = PageImages(folder=folder, sources=sources, note=note)
     step = np.linspace(0, len(drawings) - 1, min(most, len(drawings))).round().astype(int).tolist()
     for entry in (drawings[i] for i in step):
         width, height = _size(folder / entry['file'])
         wrong = 'ground_truth' in entry and entry.get('prediction') != entry['ground_truth']
         record = {'path': entry['path'], 'caption': entry['caption'], 'value': None, 'classes': []}
         found.records.append({**record, 'findings': ['wrong'] if wrong else [], 'width': width, 'height': height})
-        sources.append({'file': entry['file']})
+        sources.append({'file': entry['file'], 'panels': entry.get('panels'), 'width': width, 'height': height})
     return found
 
 
@@ -159,6 +170,8 @@ def _details(image: Mapping[str, Any], folder: Path, beside: Path | None) -> dic
             found[key] = [_rounded(one, digits) for one in image[key]]
     if image.get('scores') is not None:
         found['scores'] = image['scores']
+    if image.get('panels'):
+        found['panels'] = [panel['box'] for panel in image['panels']]
     for key in ('truth_map', 'predicted_map'):
         if image.get(key):
             found[key] = _source(folder, image[key], None, is_map=True)  # a script reads its pixels: never a file

@@ -19,8 +19,17 @@ MOST_POINTS = 1200  # of a curve; of more, each stretch has its lowest and highe
 COMPARED_POINTS = 240  # of a curve beside those of other runs
 WEIGHTS = {'raw': 'raw', 'ema': 'EMA'}
 NOT_METRICS = re.compile(r'(^|/)(images|time|data_time|epoch|iter|step)$')
+PROBE = re.compile(r'linear_(mean_class_)?top1|knn\d+_top1')
+"""Metrics of the hook FeatureProbe: accuracies of the features on labeled images."""
 MEMORY = {'memory': 'GPU', 'host_memory': 'process'}  # peaks, in MB
-METRIC_WORDS = {'top1': 'top-1', 'top5': 'top-5', 'mean_class_top1': 'top-1, mean of classes'}
+METRIC_WORDS = {
+    'top1': 'top-1',
+    'top5': 'top-5',
+    'mean_class_top1': 'top-1, mean of classes',
+    'linear_top1': 'linear probe',
+    'linear_mean_class_top1': 'linear probe, mean of classes',
+    **{f'knn{k}_top1': f'{k} nearest neighbors' for k in (10, 20)},
+}
 
 
 def metric_words(name: str) -> str:
@@ -76,18 +85,23 @@ def _validation(logged: Logged, metrics: MainMetrics | None) -> list[Panel]:
         for kind in kinds
         if f'val/{kind}/{metric}' in logged
     ]
-    rest = [
-        {**_series(f'{metric_words(metric)}, {WEIGHTS.get(kind, kind)}', logged[f'val/{kind}/{metric}'])}
+    others = [
+        (metric, _series(f'{metric_words(metric)}, {WEIGHTS.get(kind, kind)}', logged[f'val/{kind}/{metric}']))
         for metric in all_metrics
         for kind in kinds
         if metric not in labels and f'val/{kind}/{metric}' in logged
     ]
+    probe = [series for metric, series in others if PROBE.fullmatch(metric)]
+    rest = [series for metric, series in others if not PROBE.fullmatch(metric)]
     for number, series in enumerate(rest):
         series['off'] = number >= 8
     found = []
     if main:
-        title, _, unit = metrics.title.rpartition(', ') if metrics else ('', '', '')
+        title = metrics.title.removesuffix(f', {metrics.unit}') if metrics else ''
+        unit = metrics.unit if metrics else ''
         found.append({**_panel(_capital(title), step, unit, main), 'main': True})
+    if probe:
+        found.append({**_panel('Features on labeled images, top-1', step, '%', probe), 'main': True})
     if rest:
         found.append(_panel('Other metrics on unseen images', step, '', rest))
     return found

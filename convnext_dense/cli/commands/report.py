@@ -18,8 +18,8 @@ def run(args: argparse.Namespace) -> None:
         print(problem.replace('`', ''))
     for work_dir, missing in page.missing.items():
         if missing:
-            verb = ('test', work_dir, '--diagnose') if 'test results' in missing else ('diagnose', work_dir)
-            command = command_line(args, *verb)
+            verb = 'test' if 'test results' in missing else 'diagnose'
+            command = command_line(args, verb, work_dir, *(['--diagnose'] if len(missing) > 1 else []))
             what = ' and no '.join(missing)
             print(f'the page has no {what} of {work_dir}: `{command}` adds what is missing, then report again')
     print(f'the page is at {out.resolve()}')

@@ -84,7 +84,7 @@ class FeatureProbe(Hook):
         if self._said:
             return
         assert self.features is not None
-        lines = [f'probe: {time.monotonic() - begin:.1f} s for each validation of one kind of weights']
+        lines = [f'probe: the first took {time.monotonic() - begin:.1f} s, in which the images were read']
         if skipped := self.features.skipped:
             lines.append(f'probe: {len(skipped)} unreadable images are left out: {shortened(skipped, 3)}')
         if not any(name.startswith('knn') for name in metrics):

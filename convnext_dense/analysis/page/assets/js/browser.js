@@ -12,7 +12,8 @@ function browser(run, diagnosis, kinds) {
   const state = { text: '', finding: '', sort: images.some((one) => one.value !== null) ? 'worst' : '', page: 0 };
   const startSort = state.sort;
   const toolbar = h('div', { class: 'toolbar filters' });
-  const grid = h('ul', { class: 'images' });
+  const inParts = run.panels.length > 0;
+  const grid = h('ul', { class: inParts ? 'strips' : 'images' });
   const pages = h('div');
   const count = h('p', { class: 'muted count', role: 'status' });
   const notice = h('p', { class: 'note' });
@@ -54,7 +55,7 @@ function browser(run, diagnosis, kinds) {
   function draw() {
     find();
     const shown = list.slice(state.page * IMAGES_OF_PAGE, (state.page + 1) * IMAGES_OF_PAGE);
-    replace(grid, shown.map((i) => h('li', {}, thumbnail(run, diagnosis, i, settings, () => open(list, i)))));
+    replace(grid, shown.map((i) => h('li', {}, inParts ? strip(run, i, () => open(list, i)) : thumbnail(run, diagnosis, i, settings, () => open(list, i)))));
     count.textContent = list.length === images.length ? plural(images.length, 'image') : `${whole(list.length)} of ${plural(images.length, 'image')}`;
     notice.textContent = list.length ? '' : 'No image fits all filters.';
     replace(pages, pager(list.length, IMAGES_OF_PAGE, state.page, 'images', (page) => {
@@ -136,7 +137,7 @@ function browser(run, diagnosis, kinds) {
 
   drawToolbar();
   draw();
-  const element = h('div', {}, toolbar, kinds.objects ? overlayLegend() : null, count, notice, grid, pages);
+  const element = h('div', {}, toolbar, kinds.objects ? overlayLegend() : null, count, notice, inParts ? stripLegend(run.panels) : null, grid, pages);
   return { element, apply, open };
 }
 

@@ -22,11 +22,11 @@ function runView(run) {
     run.problems.map((problem) => h('p', { class: 'notice' }, inline(problem))),
     run.missing.map((one) => missingNote(one)),
     section('results', 'Results', resultsOf(run, details)),
-    run.steps.length ? section('next', 'What to try next', h('p', { class: 'note' }, 'Derived from the findings below by the stated rules, the most promising first.'), steps(run.steps, run, context)) : null,
+    run.steps.length ? section('next', 'What to try next', run.steps.some((one) => one.rule) ? h('p', { class: 'note' }, 'Derived from the findings below by the stated rules, the most promising first.') : null, steps(run.steps, run, context)) : null,
     details.panels.length ? section('curves', 'Curves', details.last_value ? h('p', { class: 'prose' }, inline(details.last_value)) : null, curves(details.panels, run)) : null,
     details.sections.map((one) => section(one.id, one.title, one.lead ? h('p', { class: 'lead' }, inline(sentence(one.lead))) : null, blocks(one.blocks, context))),
     details.per_class.length ? section('per-class', 'Results by class', perClass(details.per_class, context)) : null,
-    viewed ? section(SECTION, 'Predictions', run.images_note ? h('p', { class: 'note' }, inline(run.images_note)) : null, viewed.element) : null,
+    viewed ? section(SECTION, titles.get(SECTION), run.images_note ? h('p', { class: 'note' }, inline(run.images_note)) : null, viewed.element) : null,
     section('setup', 'How it was made', pairList('Run', run.facts), commandList(details.commands), details.config ? configBox(details.config) : null, environmentBox(details)),
   ];
   return { elements: parts.flat(), browser: viewed };
@@ -47,7 +47,7 @@ function sectionTitles(run, details) {
     details.panels.length ? ['curves', 'Curves'] : null,
     ...details.sections.map((one) => [one.id, one.title]),
     details.per_class.length ? ['per-class', 'Results by class'] : null,
-    images.length ? [SECTION, 'Predictions'] : null,
+    images.length ? [SECTION, run.panels.length ? 'Reconstructions' : 'Predictions'] : null,
     ['setup', 'How it was made'],
   ];
   return new Map(entries.filter(Boolean));

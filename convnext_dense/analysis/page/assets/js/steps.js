@@ -5,7 +5,7 @@ function steps(list, run, context) {
     h('p', { class: 'advice' }, inline(sentence(step.advice))),
     h('p', {}, inline(sentence(step.reason)), step.section && context.sections.has(step.section)
       ? [' ', h('a', { href: address(run.name, step.section), 'aria-label': `See the finding: ${context.sections.get(step.section)}` }, 'See the finding')] : null),
-    h('p', { class: 'muted small' }, inline(sentence(`rule: ${step.rule}`))),
+    step.rule ? h('p', { class: 'muted small' }, inline(sentence(`rule: ${step.rule}`))) : null,
     commandsIn(step.advice))));
 }
 

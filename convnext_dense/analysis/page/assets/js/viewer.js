@@ -47,7 +47,7 @@ function openViewer(run, diagnosis, list, at, options) {
       drawBody(record, details, has);
     };
     const shown = shownObjects(details, settings, diagnosis);
-    const left = has.maps ? mapPanels(details, record, shown, settings, diagnosis, redraw('class')) : imageView(record, details, shown, settings, diagnosis);
+    const left = details.panels ? partsView(run, record, details) : has.maps ? mapPanels(details, record, shown, settings, diagnosis, redraw('class')) : imageView(record, details, shown, settings, diagnosis);
     replace(body, left, sideOf(record, details, shown, diagnosis));
   }
 
