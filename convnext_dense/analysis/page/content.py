@@ -80,7 +80,7 @@ def describe_run(files: RunFiles, name: str, number: int, most_images: int, comm
     found = page_images.of_diagnosis(files.diagnosis, most_images)
     if not found.records:
         found = page_images.of_drawings(files.drawings, files.run / SHOW_FOLDER, most_images)
-    missing, notes = _missing(files, command)
+    missing, notes = _missing(files, command, task)
     metrics = _mapping(files.tested.get('metrics'))
     per_class = _mapping(files.tested.get('per_class'))
     headlines = files.diagnosis.get('headlines', [])
@@ -109,7 +109,7 @@ def describe_run(files: RunFiles, name: str, number: int, most_images: int, comm
     details = {
         'panels': panels(files.logged, main),
         'last_value': difference_note(files.logged, metrics, main),
-        'results': {**metric_rows(metrics), 'source': _source_of(files.tested)} if metrics else None,
+        'results': {**metric_rows(metrics), 'source': _source_of(files.tested, main)} if metrics else None,
         'results_note': _note_on_results(files.diagnosis, files.tested),
         'per_class': class_tables(per_class) if per_class else [],
         'sections': files.diagnosis.get('sections', []),
@@ -179,10 +179,16 @@ def _task_of(files: RunFiles) -> tuple[str, MainMetrics | None]:
     return '', None
 
 
-def _missing(files: RunFiles, command: Command) -> tuple[list[str], list[dict[str, str]]]:
+def _missing(files: RunFiles, command: Command, task: str) -> tuple[list[str], list[dict[str, str]]]:
     """What a run has not, in words for the terminal, and in notes with commands for the page."""
     run, missing, notes = files.run, [], []
     has_diagnosis = files.diagnosis.file is not None and bool(files.diagnosis.content)
+    if task in TASKS and not TASKS[task].has_diagnosis:
+        if not files.tested:
+            missing.append('test results')
+            text = 'This run has not been tested. This command adds its results and images; then make the page again.'
+            notes.append({'text': text, 'command': command('test', run)})
+        return missing, notes
     if not files.tested and not has_diagnosis:
         missing += ['test results', 'diagnosis']
         notes.append(
@@ -235,9 +241,10 @@ def _compared(files: RunFiles, metrics: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _source_of(tested: dict[str, Any]) -> str:
+def _source_of(tested: dict[str, Any], main: MainMetrics | None) -> str:
     checkpoint, data = tested.get('checkpoint'), tested.get('data')
-    return f'`{checkpoint}` on `{data}`; metrics in percent.' if checkpoint and data else 'Metrics in percent.'
+    unit = 'metrics in percent' if main is None or main.unit else 'a loss, of which lower is better'
+    return f'`{checkpoint}` on `{data}`; {unit}.' if checkpoint and data else f'{unit[0].upper()}{unit[1:]}.'
 
 
 def _note_on_results(diagnosis: ReadDiagnosis, tested: dict[str, Any]) -> str:

@@ -86,7 +86,8 @@ def _validation(logged: Logged, metrics: MainMetrics | None) -> list[Panel]:
         series['off'] = number >= 8
     found = []
     if main:
-        title, _, unit = metrics.title.rpartition(', ') if metrics else ('', '', '')
+        title = metrics.title.removesuffix(f', {metrics.unit}') if metrics else ''
+        unit = metrics.unit if metrics else ''
         found.append({**_panel(_capital(title), step, unit, main), 'main': True})
     if rest:
         found.append(_panel('Other metrics on unseen images', step, '', rest))
