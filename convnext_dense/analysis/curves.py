@@ -161,7 +161,7 @@ def _draw_metrics(axes: Any, metrics: MainMetrics, runs: Mapping[str, Series], c
                 steps, values = _columns(series.get(f'val/{kind}/{metric}', []))
                 if not values:
                     continue
-                label = f'{f"{name}: " if colors else ""}{prefix}{kind}, {values[-1]:.1f} at the end'
+                label = f'{f"{name}: " if colors else ""}{prefix}{kind}, {values[-1]:.{metrics.digits}f} at the end'
                 color = colors.get(name, own_color)
                 axes.plot(steps, values, next(styles), color=color, marker='o', markersize=3, label=label)
     axes.set(title=metrics.title, xlabel=metrics.step, ylim=(0, 105))

@@ -30,6 +30,9 @@ def set_balance(cfg: Config, strength: float | None, options: Collection[str] = 
     flag = '--balance' if strength is None else f'--balance {strength:g}'
     if SETTING in options:
         raise UserError(f'{flag} and --cfg-options {SETTING}=... both say how classes are balanced: leave out one')
+    task = task_of(cfg)
+    if not task.has_classes:
+        raise UserError(f'{flag} is for data with classes, and for {task.name} labels play no role: leave it out')
     sampler = cfg.train_dataloader.get('sampler') or {}
     kind = sampler.get('type')
     name = kind if isinstance(kind, str) else getattr(kind, '__name__', 'none')
@@ -37,7 +40,7 @@ def set_balance(cfg: Config, strength: float | None, options: Collection[str] = 
         raise UserError(
             f'{flag}: train_dataloader.sampler is {name}: take dict(type="convnext_dense.{SAMPLER}", shuffle=True)'
         )
-    sampler['balance'] = task_of(cfg).balance if strength is None else strength
+    sampler['balance'] = task.balance if strength is None else strength
 
 
 def keep_balance(cfg: Config, run: str | Path) -> str | None:

@@ -261,6 +261,8 @@ def read_in_steps(
         task.set_label_zero(cfg, label_zero)
         yield Step('--label-zero'), cfg
     if data_options.choice is not None:
+        if not task.has_classes:
+            raise UserError(f'{data_options.choice}: for {task.name} labels play no role: leave it out')
         set_choice(cfg, data_options.choice)
         yield Step(str(data_options.choice)), cfg
     if copy_paste is not None:

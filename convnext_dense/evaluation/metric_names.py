@@ -72,6 +72,11 @@ def rule_of(name: str) -> Rule | None:
     return None
 
 
+def format_metric(name: str, value: float) -> str:
+    """Format a metric for people: with two digits after the point, or four if it is a small loss or error."""
+    return f'{value:.4f}' if rule_of(name) == 'less' and abs(value) < 10 else f'{value:.2f}'
+
+
 def _rules_in(chunk: str) -> list[str]:
     """Return what the words of a chunk of letters and digits tell; ``mIoU`` is one word, ``maeIoU`` are two."""
     whole = _rule_of_word(chunk)

@@ -11,7 +11,7 @@ from ..errors import UserError
 from ..io.image_size import TOTAL_STRIDE
 from .config_parts import LOADERS, loaders
 from .datasets import check_unsplit, innermost_datasets, point_at_root, set_subset
-from .mild_augmentation import Milder, of_classification
+from .mild_augmentation import Milder
 from .records import AS_FOUND, Comparison, DataOptions, MainMetrics, Part, PreparedImage, ReconstructedEntry
 from .sizes import value_at
 from .square_images import SquareImagesTask
@@ -135,7 +135,7 @@ class PretrainingTask(SquareImagesTask):
         model(image, mode='loss')
 
     def mild_augmentation(self, cfg: Config) -> dict[str, Milder]:
-        return of_classification(cfg)
+        return {}  # crops and flips are all that there is
 
     def run_counted(self, model: Any, image: Tensor) -> str:
         from ..models.visible import patch_grid

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..counting import counted
 from ..diagnosis.content import Axis, Block, Chart, Column, Parallel, Section, Series, Table, Text
+from ..evaluation.metric_names import format_metric
 from ..io.files import atomic_write
 from ..tasks.tuned import SETTINGS
 from .ranges import Range
@@ -169,9 +170,11 @@ def _lead(study: Study, rows: Sequence[TrialRow]) -> str:
     if best is None or best.value is None:
         return f'{counted(len(rows), "trial")}, none of them finished'
     first = next((row for row in rows if row.number == 0), None)
-    text = f'{best.folder} is the best of {counted(len(rows), "trial")}: {study.plan.metric} {best.value:.2f}'
+    metric = study.plan.metric
+    value = format_metric(metric, best.value)
+    text = f'{best.folder} is the best of {counted(len(rows), "trial")}: {metric} {value}'
     if first is not None and first.number != best.number and first.value is not None:
-        text += f', {first.value:.2f} with the settings of the config'
+        text += f', {format_metric(metric, first.value)} with the settings of the config'
     return text
 
 

@@ -112,7 +112,7 @@ def describe_run(files: RunFiles, name: str, number: int, most_images: int, comm
     details = {
         'panels': panels(files.logged, main),
         'last_value': difference_note(files.logged, metrics, main),
-        'results': {**metric_rows(metrics), 'source': _source_of(files.tested)} if metrics else None,
+        'results': {**metric_rows(metrics), 'source': _source_of(files.tested, main)} if metrics else None,
         'results_note': _note_on_results(files.diagnosis, files.tested),
         'per_class': class_tables(per_class) if per_class else [],
         'sections': files.diagnosis.get('sections', []),
@@ -245,9 +245,10 @@ def _compared(files: RunFiles, metrics: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _source_of(tested: dict[str, Any]) -> str:
+def _source_of(tested: dict[str, Any], main: MainMetrics | None) -> str:
     checkpoint, data = tested.get('checkpoint'), tested.get('data')
-    return f'`{checkpoint}` on `{data}`; metrics in percent.' if checkpoint and data else 'Metrics in percent.'
+    unit = 'metrics in percent' if main is None or main.unit else 'a loss, of which lower is better'
+    return f'`{checkpoint}` on `{data}`; {unit}.' if checkpoint and data else f'{unit[0].upper()}{unit[1:]}.'
 
 
 def _note_on_results(diagnosis: ReadDiagnosis, tested: dict[str, Any]) -> str:

@@ -10,8 +10,8 @@ from ...evaluation.metric_names import rule_of, split_metric_names
 from ...tasks import MainMetrics
 from .scalars import Logged, metric_words
 
-NOT_EQUAL = 0.05
-"""Percentage points between two values that are called different."""
+NOT_EQUAL = 0.5
+"""Units of the last digit of the main metrics between two values that are called different."""
 
 
 def metric_rows(metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,13 +45,13 @@ def main_headlines(metrics: Mapping[str, Any], main: MainMetrics | None) -> list
     kinds, names = split_metric_names(metrics)
     kind = 'ema' if 'ema' in kinds else next(iter(kinds), '')
     shown = [name for name in (main.labels if main else names) if f'{kind}/{name}' in metrics and name != 'images']
-    return [_headline(metric_words(name), _number(metrics[f'{kind}/{name}'])) for name in shown[:6]]
+    return [_headline(name, metric_words(name), _number(metrics[f'{kind}/{name}']), main) for name in shown[:6]]
 
 
 def logged_headlines(logged: Logged, main: MainMetrics | None) -> list[dict[str, Any]]:
     """Return the main metrics of the last validation in training."""
-    last = last_values(logged, main)
-    return [_headline(f'{metric_words(name)}, last validation', value) for name, (_, _, value) in last.items()]
+    last = last_values(logged, main).items()
+    return [_headline(name, f'{metric_words(name)}, last validation', value, main) for name, (_, _, value) in last]
 
 
 def last_values(logged: Logged, main: MainMetrics | None) -> dict[str, tuple[str, int, float]]:
@@ -69,7 +69,7 @@ def difference_note(logged: Logged, metrics: Mapping[str, Any], main: MainMetric
     """Say why the last value of the main metric in training is not that of the test; empty if they agree."""
     for name, (kind, step, value) in last_values(logged, main).items():
         tested = _number(metrics.get(f'{kind}/{name}'))
-        if tested is None or main is None or abs(tested - value) < NOT_EQUAL:
+        if tested is None or main is None or abs(tested - value) < NOT_EQUAL * 10**-main.digits:
             continue
         images = logged.get(f'val/{kind}/images', ())
         few = int(images[-1][1]) if images else None
@@ -84,15 +84,18 @@ def difference_note(logged: Logged, metrics: Mapping[str, Any], main: MainMetric
             if few != many
             else 'the test took another checkpoint than the last, or other settings'
         )
+        validated, now = (f'{one:.{main.digits}f}' for one in (value, tested))
         return (
-            f'The last validation in training, at {unit} {step:,}, had {metric_words(name)} {value:.1f}{on_few}; the '
-            f'test has {tested:.1f}{on_many}: {why}.'
+            f'The last validation in training, at {unit} {step:,}, had {metric_words(name)} {validated}{on_few}; the '
+            f'test has {now}{on_many}: {why}.'
         )
     return ''
 
 
-def _headline(name: str, value: float | None) -> dict[str, Any]:
-    return {'name': name, 'value': value, 'low': None, 'high': None, 'unit': '%', 'lower_is_better': False}
+def _headline(metric: str, words: str, value: float | None, main: MainMetrics | None) -> dict[str, Any]:
+    unit = main.unit if main else '%'
+    is_lower = rule_of(metric) == 'less'
+    return {'name': words, 'value': value, 'low': None, 'high': None, 'unit': unit, 'lower_is_better': is_lower}
 
 
 def _number(value: Any) -> float | None:

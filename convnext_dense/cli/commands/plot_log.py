@@ -14,6 +14,7 @@ from rich.table import Table
 
 from ...analysis.curves import MEMORY, Series, draw, logged_main_metrics, read_runs
 from ...errors import UserError
+from ...evaluation.metric_names import rule_of
 from ...io.files import atomic_write
 
 BARS = '▁▂▃▄▅▆▇█'
@@ -52,7 +53,10 @@ def _summary(name: str, series: Series) -> Table:
         unit = main.step.split()[-1]
         for metric in main.labels:
             for kind in ('raw', 'ema'):
-                _add_row(table, f'{kind}/{metric}, %', series.get(f'val/{kind}/{metric}', []), '.2f', unit, best=max)
+                points = series.get(f'val/{kind}/{metric}', [])
+                label = f'{kind}/{metric}, {main.unit}' if main.unit else f'{kind}/{metric}'
+                best = min if rule_of(metric) == 'less' else max
+                _add_row(table, label, points, f'.{max(2, main.digits)}f', unit, best=best)
     for metric, what in MEMORY.items():
         points = [(step, value / 1024) for step, value in series.get(metric, [])]
         _add_row(table, f'memory ({what}), GB', points, '.2f', 'step')

@@ -13,7 +13,7 @@ from ...analysis.collect import CollectImages
 from ...analysis.show import ShowPredictions
 from ...config.find import find_work_dir
 from ...errors import UserError
-from ...evaluation.metric_names import split_metric_names
+from ...evaluation.metric_names import format_metric, split_metric_names
 from ...tasks import Task
 from ..arguments import command_line
 from ..commercial import check_commercial
@@ -124,8 +124,10 @@ def _per_class_table(kind: str, per_class: dict[str, dict[str, float]]) -> str:
 def _table(metrics: dict[str, float]) -> str:
     """A table with a row for each metric and a column for raw and averaged weights."""
     kinds, names = split_metric_names(metrics)
-    lines = [f'{"":<18}' + ''.join(f'{kind:>10}' for kind in kinds)]
+    width = max([17, *map(len, names)])
+    lines = [f'{"":<{width}} ' + ''.join(f'{kind:>10}' for kind in kinds)]
     for name in names:
         values = (metrics.get(f'{kind}/{name}') for kind in kinds)
-        lines.append(f'{name:<17} ' + ''.join(f'{v:>10.2f}' if isinstance(v, float) else f'{v!s:>10}' for v in values))
+        shown = (format_metric(name, v) if isinstance(v, float) else str(v) for v in values)
+        lines.append(f'{name:<{width}} ' + ''.join(f'{text:>10}' for text in shown))
     return '\n'.join(lines)

@@ -24,6 +24,7 @@ from ...config.recipe import KEY, SMALL, apply_small_recipe
 from ...counting import counted
 from ...engine.signals import StopRequest
 from ...errors import Stopped, UserError
+from ...evaluation.metric_names import format_metric
 from ...sample_data.names import SAMPLES
 from ...tasks import task_of
 from ...tasks.tuned import Tuned
@@ -192,13 +193,14 @@ class Lines:
 
     def validated(self, work: Work, values: Sequence[float]) -> None:
         of = f'validation {len(values)} of {self._study.plan.validations}'
-        self._show(f'{work.folder.name}: {of}, {self._study.plan.metric} {values[-1]:.2f}')
+        metric = self._study.plan.metric
+        self._show(f'{work.folder.name}: {of}, {metric} {format_metric(metric, values[-1])}')
 
     def ended(self, work: Work, outcome: Outcome, value: float | None) -> None:
         if outcome.state in ('stopped', 'refused', 'full'):
             return
         plan, best = self._study.plan, self._study.best
-        result = f'{plan.metric} {value:.2f}' if value is not None else outcome.state
+        result = f'{plan.metric} {format_metric(plan.metric, value)}' if value is not None else outcome.state
         if outcome.state == 'pruned':
             result += f', pruned at validation {len(outcome.values)} of {plan.validations}'
         elif outcome.state == 'fail':
@@ -267,7 +269,9 @@ def _show(console: Console, args: argparse.Namespace, study: Study, commands: Co
         console.print('no trial has finished')
         return
     row = next(one for one in rows if one.number == best.number)
-    console.print(f'best: {row.folder}, {study.plan.metric} {row.value:.2f}, {describe_values(row.values)}')
+    assert row.value is not None
+    value = format_metric(study.plan.metric, row.value)
+    console.print(f'best: {row.folder}, {study.plan.metric} {value}, {describe_values(row.values)}')
     console.print(commands.text(row), markup=False)
     tested = command_line(args, 'test', Path(work_dir, row.folder))
     report = command_line(args, 'report', work_dir)
@@ -280,7 +284,7 @@ def _table(rows: Sequence[TrialRow], plan: Plan, best: int | None) -> Table:
         table.add_column(column, justify='left' if column in ('trial', 'state') else 'right')
     for row in rows:
         values = [f'{row.values[name]:g}' if name in row.values else '' for name in plan.ranges]
-        result = '' if row.value is None else f'{row.value:.2f}'
+        result = '' if row.value is None else format_metric(plan.metric, row.value)
         state = f'{row.state}{": " + row.reason if row.state == "failed" else ""}'
         table.add_row(row.folder, *values, result, 'best' if row.number == best else state)
     return table

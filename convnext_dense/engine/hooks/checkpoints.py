@@ -17,7 +17,7 @@ from ...checkpoints import disk, manifest
 from ...checkpoints import files as checkpoints
 from ...checkpoints.content import VALIDATED_STEP, Meta
 from ...errors import UserError
-from ...evaluation.metric_names import Rule, describe_metrics, find_metric, rule_of
+from ...evaluation.metric_names import Rule, describe_metrics, find_metric, format_metric, rule_of
 from ...io.files import TEMPORARY_NAME
 from ...registry import HOOKS
 from ..remembered import Values
@@ -209,7 +209,8 @@ class Checkpoints(Hook):
             )
             if is_main_process():
                 manifest.prune(runner.work_dir, checkpoints.BEST)
-            runner.logger.info(f'best so far: {name} {metrics[name]:.2f}, kept as {checkpoints.BEST}')
+            value = format_metric(name, metrics[name])
+            runner.logger.info(f'best so far: {name} {value}, kept as {checkpoints.BEST}')
         elif name is None and self.best is not None and not self._best_is_absent:
             self._best_is_absent = True
             known = describe_metrics(list(metrics), self.best)

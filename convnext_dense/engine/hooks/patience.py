@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 from ...checkpoints.files import BEST
 from ...counting import counted
 from ...errors import UserError
-from ...evaluation.metric_names import describe_metrics
+from ...evaluation.metric_names import describe_metrics, format_metric
 from ...registry import HOOKS
 from .checkpoints import Checkpoints
 from .early_stopping import EarlyStopping
@@ -113,8 +113,9 @@ class Patience(EarlyStopping):
 
     def reason(self, runner: Runner) -> str:
         """Say why the run ends: the metric, the best value, when it was, and where its weights are."""
+        value = format_metric(self.metric, self.best_score)
         best = (
-            f'best {self.best_score:.2f} after {self.best_at}, in {Path(runner.work_dir, BEST)}'
+            f'best {value} after {self.best_at}, in {Path(runner.work_dir, BEST)}'
             if self.best_at
             else 'it never was a number'
         )

@@ -1,0 +1,222 @@
+"""Pre-training from a folder of images to the weights of other tasks: exact when cut, the same on any machine."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from convnext_dense.checkpoints.files import find
+from convnext_dense.cli import run_verb
+from convnext_dense.config.read import read_config
+from convnext_dense.engine.building import build_model
+from convnext_dense.engine.csv_log import read_scalars
+from convnext_dense.weights.loading import load_pretrained
+from tests.helpers import processes
+from tests.helpers.run_tool import ROOT
+from tests.helpers.small_run import differences, outcome
+
+ARCH = 'dict(_delete_=True, depths=[1, 1, 1, 1], dims=[4, 8, 12, 16])'
+CONFIG = f"""
+_base_ = '{ROOT / 'configs/pretrain/fcmae_convnextv2_a.py'}'
+model = dict(backbone=dict(arch={ARCH}), decoder_dim=8)
+train_cfg = dict(max_epochs=3, total_batch_size=8)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.1, begin=0, end=1, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', begin=1, end=3, eta_min=0.0, convert_to_iter_based=True),
+]
+optim_wrapper = dict(optimizer=dict(lr=1e-2))
+"""
+OPTIONS = [
+    'train_dataloader.batch_size=8',
+    *(f'{loader}_dataloader.num_workers=0' for loader in ('train', 'val', 'test')),
+    *(f'{loader}_dataloader.dataset.transform.input_size=64' for loader in ('train', 'val', 'test')),
+    'default_hooks.logger.interval=1',
+    'log_processor.window_size=4',
+]
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp('data')
+    rng = np.random.default_rng(0)
+    for folder, count in (('train/deep/a', 12), ('train/b', 12), ('val', 5)):
+        (root / folder).mkdir(parents=True)
+        for i in range(count):
+            image = Image.fromarray(rng.integers(0, 256, (3, 4, 3), np.uint8))
+            image.resize((90, 70), Image.Resampling.BICUBIC).save(root / folder / f'{i:02}.jpg')
+    return root
+
+
+@pytest.fixture(scope='module')
+def config(tmp_path_factory) -> Path:
+    file = tmp_path_factory.mktemp('config') / 'fcmae.py'
+    file.write_text(CONFIG)
+    return file
+
+
+def train(config: Path, data: Path, work_dir: Path, *arguments: str, options: tuple[str, ...] = ()) -> int:
+    argv = [str(config), '--data', str(data), '--work-dir', str(work_dir), *arguments]
+    return run_verb('train', [*argv, '--cfg-options', *OPTIONS, *options])
+
+
+@pytest.fixture(scope='module')
+def run(config, data, tmp_path_factory) -> Path:
+    work_dir = tmp_path_factory.mktemp('runs') / 'run'
+    assert train(config, data, work_dir) == 0
+    return work_dir
+
+
+def test_it_learns_and_keeps_the_checkpoint_with_the_lowest_loss(run):
+    scalars = read_scalars(run)
+    losses = [value for _, value in scalars['val/raw/reconstruction_loss']]
+    assert len(losses) == 3
+    assert losses[-1] < losses[0]
+    manifest = torch.load(run / 'best.pth', weights_only=True)['runtime_info']
+    assert manifest['best_score'] == pytest.approx(min(losses), abs=1e-6)
+    assert [value for _, value in scalars['val/raw/images']] == [5, 5, 5]
+
+
+def test_the_logged_loss_of_a_validation_is_its_own(run, tmp_path):
+    """And not a mean over those before it."""
+    assert run_verb('test', [str(run), '--out', str(tmp_path / 'm.json'), '--show-dir', str(tmp_path / 'show')]) == 0
+    tested = json.loads((tmp_path / 'm.json').read_text())['metrics']['raw/reconstruction_loss']
+    (*_, (_, last)) = read_scalars(run)['val/raw/reconstruction_loss']
+    assert tested == pytest.approx(last, rel=1e-4)
+    entries = json.loads((tmp_path / 'show' / 'predictions.json').read_text())
+    assert len(entries) == 5
+    mean = np.mean([float(one['caption'].removeprefix('loss ')) for one in entries])
+    assert mean == pytest.approx(tested, abs=1e-3)
+
+
+@pytest.mark.parametrize('cut', [2, 4])
+def test_a_run_that_was_cut_ends_as_one_that_was_not(run, config, data, tmp_path, cut, monkeypatch):
+    from convnext_dense.engine.train_loop import TrainLoop
+
+    steps = TrainLoop.run_iter
+
+    def stop(self, *args):
+        result = steps(self, *args)
+        if self.runner.iter == cut:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return result
+
+    monkeypatch.setattr(TrainLoop, 'run_iter', stop)
+    assert train(config, data, tmp_path / 'cut') == 143
+    monkeypatch.undo()
+    assert train(config, data, tmp_path / 'cut', '--resume') == 0
+    assert differences(outcome(run), outcome(tmp_path / 'cut')) == []
+
+
+def test_accumulated_batches_give_the_same_weights(run, config, data, tmp_path):
+    """All images have as many hidden patches, so that the mean over a batch is that of its parts' means."""
+    seed = ('--seed', '3')
+    assert train(config, data, tmp_path / 'whole', *seed, '--epochs', '1') == 0
+    assert (
+        train(config, data, tmp_path / 'parts', *seed, '--epochs', '1', options=('train_dataloader.batch_size=4',))
+        == 0
+    )
+    whole, parts = (torch.load(tmp_path / name / 'epoch_1.pth', weights_only=True) for name in ('whole', 'parts'))
+    assert whole['meta']['iter'] == parts['meta']['iter'] == 3
+    for name, tensor in whole['state_dict'].items():
+        assert torch.allclose(tensor, parts['state_dict'][name], atol=2e-2), (
+            name
+        )  # Adam's first steps magnify rounding
+
+
+def test_demo_draws_reconstructions(run, data, tmp_path):
+    assert run_verb('demo', [str(run), str(data / 'val'), '--out-dir', str(tmp_path / 'demo')]) == 0
+    drawn = [Image.open(file) for file in sorted((tmp_path / 'demo').glob('*.jpg'))]
+    assert len(drawn) == 5
+    assert all(image.width > 4 * 224 for image in drawn)
+    entries = json.loads(next((tmp_path / 'demo').glob('*.json')).read_text())
+    assert [entry['hidden'] for entry in entries] == [0.75] * 5
+
+
+HEADS = {
+    'configs/classification/convnextv2_a.py': {'model.mixup': None},
+    'configs/det/mask_rcnn_convnext_t_coco.py': {'model.backbone.version': 2},
+    'configs/seg/upernet_convnextv2_t_ade20k.py': {},
+}
+
+
+@pytest.mark.parametrize('path', HEADS)
+def test_every_head_starts_from_the_encoder(run, path):
+    cfg = read_config(path, HEADS[path], needs_data=False)
+    cfg.model.backbone.arch = dict(depths=[1, 1, 1, 1], dims=[4, 8, 12, 16])
+    for part in (cfg.model.get('neck'), cfg.model.get('decode_head')):
+        if part is not None:
+            part.in_channels = [4, 8, 12, 16]
+    if cfg.model.get('auxiliary_head') is not None:
+        cfg.model.auxiliary_head.in_channels = 12
+    model = build_model(cfg)
+    line = load_pretrained(model, find(run))
+    trained = torch.load(run / 'epoch_3.pth', weights_only=True)['state_dict']
+    state = model.state_dict()
+    names = [name for name in trained if name.startswith('backbone.')]
+    assert len(names) > 40
+    for name in names:
+        assert torch.equal(state[name], trained[name]), name
+    assert 'fresh: ' in line and 'left over in the file: ' in line
+
+
+def test_weights_of_v1_do_not_fit_an_encoder_of_v2(config, data, run, tmp_path, error):
+    v1 = tmp_path / 'v1.py'
+    v1.write_text(CONFIG.replace('decoder_dim=8)', "decoder_dim=8)\nmodel['backbone'].update(version=1)"))
+    assert train(v1, data, tmp_path / 'v1', '--epochs', '1') == 0
+    assert train(config, data, tmp_path / 'v2', '--pretrained', str(tmp_path / 'v1')) == 2
+    assert 'does not fit this backbone: its backbone is' in error()
+    assert not (tmp_path / 'v2').exists()
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(600)
+def test_two_processes_train_as_one(config, data, tmp_path):
+    """Both learn from the same images and masks, and validate each image once."""
+    options = ('randomness.diff_rank_seed=False',)
+    assert train(config, data, tmp_path / 'one', '--epochs', '1', options=options) == 0
+
+    def run_rank(rank: int) -> int:
+        own = (*options, 'train_dataloader.batch_size=4')
+        return train(config, data, tmp_path / 'two', '--epochs', '1', '--launcher', 'pytorch', options=own)
+
+    ended = processes.run(run_rank, tmp_path)
+    assert [one.code for one in ended] == [0, 0], ended[0].err
+    one, two = (read_scalars(tmp_path / name) for name in ('one', 'two'))
+    assert two['val/raw/images'] == one['val/raw/images'] == [(1, 5)]
+    for name in ('val/raw/reconstruction_loss', 'train/loss'):
+        values = [np.array(part[name])[:, 1] for part in (one, two)]
+        assert np.allclose(*values, rtol=0.1), name
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(600)
+def test_a_killed_run_is_resumed_to_the_same_end(run, config, data, tmp_path):
+    """Killed at once, without a chance to save: it goes on from the last checkpoint."""
+
+    def train_and_die() -> None:
+        from convnext_dense.engine.train_loop import TrainLoop
+
+        steps = TrainLoop.run_iter
+
+        def kill(self, *args):
+            if self.runner.iter == 5:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return steps(self, *args)
+
+        TrainLoop.run_iter = kill
+        train(config, data, tmp_path / 'killed')
+
+    pid = os.fork()
+    if not pid:
+        train_and_die()
+        os._exit(1)
+    _, status = os.waitpid(pid, 0)
+    assert os.WTERMSIG(status) == signal.SIGKILL
+    assert (tmp_path / 'killed' / 'epoch_1.pth').exists()
+    assert train(config, data, tmp_path / 'killed', '--resume') == 0
+    assert differences(outcome(run), outcome(tmp_path / 'killed')) == []
