@@ -162,6 +162,25 @@ def frozen() -> str:
     return '\n'.join([*lines, '', f'{made}; threads {environment["threads"]}, load {environment["load"]}.'])
 
 
+def fcmae() -> str:
+    """Return the time of masked pre-training with hidden patches left out in both ways, beside the dense network."""
+    result = json.loads((HERE / 'fcmae.json').read_text())
+    second = 'processor second' if '--processor-time' in result['command'] else 'second'
+    lines = [f'| network | measured | encoder | runs per {second}, quartiles | times as fast | memory |']
+    lines.append('| --- | --- | --- | --- | --- | --- |')
+    for series in result['series']:
+        dense = series['rows'][-1]
+        for row in series['rows']:
+            seconds, (fast, slow) = row['seconds']['median'], row['seconds']['quartiles']
+            faster = f'{dense["seconds"]["median"] / seconds:.2f}'
+            memory = f'{row["memory"] / 2**20:.0f} MiB' if row['memory'] else '-'
+            rates = f'{1 / seconds:.2f}, {1 / slow:.2f} to {1 / fast:.2f}'
+            lines.append(f'| {" | ".join([series["about"], series["what"], row["name"], rates, faster, memory])} |')
+    environment = result['environment']
+    made = f'Measured with `{result["command"]}` on {machine(environment)}'
+    return '\n'.join([*lines, '', f'{made}; threads {environment["threads"]}, load {environment["load"]}.'])
+
+
 def weights_matrix() -> str:
     """Make the table of published ConvNeXts beside ours; the pretrained tags of timm are with their architecture."""
     content = json.loads((HERE / 'weights_matrix.json').read_text())
@@ -379,6 +398,7 @@ TABLES = {
     'published detection': published_detection,
     'published segmentation': published_segmentation,
     'nearest segmentation': nearest_segmentation,
+    'fcmae': fcmae,
     'frozen': frozen,
     'heads': heads,
     'large annotations': large_annotations,

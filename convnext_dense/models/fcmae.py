@@ -34,8 +34,8 @@ class FCMAE(BaseModel):
         normalized_target: True for patches as targets each of which is normalized by its own mean and variance, False
             for the input's own values.
         stacked: how the encoder leaves hidden patches out, see :mod:`~convnext_dense.models.visible`: True for visible
-            ones one below the other, False for zeros. Results are equal up to rounding; True was faster on every CPU
-            measured by ``benchmarks/fcmae.py``, and GPUs have not been measured.
+            ones one below the other, False for zeros. Results are equal up to rounding; True is faster on the CPU that
+            docs/speed.md has measurements of, and GPUs have not been measured.
         data_preprocessor: mmengine's; the default moves the batch to the model's device.
         init_cfg: initialization config of mmengine's ``BaseModule``.
 

@@ -74,7 +74,6 @@ class Task(TaskData, TaskReport):
         score_advice: what does that otherwise, for messages.
         views_obstacle: why a config has no ``tta_model``, which merges the predictions for several views of an image.
         has_classes: True if its data sets and models have classes.
-        has_diagnosis: True if its results can be diagnosed.
         has_techniques: True if ``--without`` can disable techniques of its training recipe.
         adaptation: what configs of mmdet and mmseg get that are of this task; None if none are.
         probe_sample: folder in the sample data set of the labeled images by which ``--probe sample`` measures its
@@ -100,7 +99,6 @@ class Task(TaskData, TaskReport):
     score_advice: ClassVar[str] = ''
     views_obstacle: ClassVar[str] = '--tta is for detection and segmentation'
     has_classes: ClassVar[bool] = True
-    has_diagnosis: ClassVar[bool] = True
     has_techniques: ClassVar[bool] = False
     adaptation: ClassVar[Adaptation | None] = None
     probe_sample: ClassVar[str | None] = None

@@ -34,10 +34,14 @@ class PretrainingTask(SquareImagesTask):
     model_name = 'masked autoencoder'
     sample_folder = 'coco'
     metrics = MainMetrics(
-        'reconstruction loss on unseen images', 'epoch', {'reconstruction_loss': ''}, unit='', digits=4
+        'reconstruction loss on unseen images',
+        'epoch',
+        {'reconstruction_loss': ''},
+        unit='',
+        digits=4,
+        is_diagnosed=False,
     )
     has_classes = False
-    has_diagnosis = False
     predictions_noun = 'reconstruction'
     probe_sample = 'classification'
 

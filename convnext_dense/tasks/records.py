@@ -29,6 +29,8 @@ class MainMetrics:
     """The unit of the metrics; empty for none."""
     digits: int = 1
     """Digits after the point that say something."""
+    is_diagnosed: bool = True
+    """Results with these metrics can be diagnosed."""
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def describe_run(files: RunFiles, name: str, number: int, most_images: int, comm
     found = page_images.of_diagnosis(files.diagnosis, most_images)
     if not found.records:
         found = page_images.of_drawings(files.drawings, files.run / SHOW_FOLDER, most_images)
-    missing, notes = _missing(files, command, task)
+    missing, notes = _missing(files, command, has_diagnosis=main is None or main.is_diagnosed)
     metrics = _mapping(files.tested.get('metrics'))
     per_class = _mapping(files.tested.get('per_class'))
     headlines = files.diagnosis.get('headlines', [])
@@ -182,17 +182,17 @@ def _task_of(files: RunFiles) -> tuple[str, MainMetrics | None]:
     return '', None
 
 
-def _missing(files: RunFiles, command: Command, task: str) -> tuple[list[str], list[dict[str, str]]]:
+def _missing(files: RunFiles, command: Command, has_diagnosis: bool) -> tuple[list[str], list[dict[str, str]]]:
     """What a run has not, in words for the terminal, and in notes with commands for the page."""
     run, missing, notes = files.run, [], []
-    has_diagnosis = files.diagnosis.file is not None and bool(files.diagnosis.content)
-    if task in TASKS and not TASKS[task].has_diagnosis:
+    is_diagnosed = files.diagnosis.file is not None and bool(files.diagnosis.content)
+    if not has_diagnosis:
         if not files.tested:
             missing.append('test results')
             text = 'This run has not been tested. This command adds its results and images; then make the page again.'
             notes.append({'text': text, 'command': command('test', run)})
         return missing, notes
-    if not files.tested and not has_diagnosis:
+    if not files.tested and not is_diagnosed:
         missing += ['test results', 'diagnosis']
         notes.append(
             {
@@ -201,7 +201,7 @@ def _missing(files: RunFiles, command: Command, task: str) -> tuple[list[str], l
                 'command': command('test', run, '--diagnose'),
             }
         )
-    elif not has_diagnosis:
+    elif not is_diagnosed:
         missing.append('diagnosis')
         notes.append(
             {
