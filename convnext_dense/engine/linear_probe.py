@@ -222,7 +222,7 @@ def _accuracy(head: nn.Linear, val: Features) -> dict[str, float]:
         with torch.inference_mode():
             scores = head(torch.from_numpy(np.array(val.values[rows])).to(device)).softmax(dim=1).cpu()
         metric.process(None, _samples(scores, val.labels[rows]))
-    return metric.evaluate(len(val.labels))
+    return metric.compute_metrics(metric.results)  # of this process, which has all images
 
 
 def _nearest_neighbors(train: Features, val: Features, classes: int, device: str) -> dict[int, float]:
@@ -237,7 +237,7 @@ def _nearest_neighbors(train: Features, val: Features, classes: int, device: str
         for start in range(0, len(val.labels), CHUNK):
             rows = slice(start, start + CHUNK)
             metric.process(None, _samples(vote(similarities[rows, :k], labels[rows, :k], classes), val.labels[rows]))
-        found[k] = metric.evaluate(len(val.labels))['top1']
+        found[k] = metric.compute_metrics(metric.results)['top1']
     return found
 
 
