@@ -24,7 +24,8 @@ from tests.helpers.small_models import write_checkpoint, write_config
 
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 OTHERS = ('--nproc_per_node', '--max-restarts', '--signal', '--requeue')  # of torchrun and SLURM
-MEASURING = ('--sides', '--peer-sides', '--speed-side', '--rounds', '--most-seconds', '--scan')  # of benchmarks/
+# of benchmarks/
+MEASURING = ('--sides', '--peer-sides', '--speed-side', '--rounds', '--most-seconds', '--scan', '--processor-time')
 DETECTOR = 'cascade_convnext_t_coco'
 PANOPTIC = 'mask2former_convnext_t_coco'
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from convnext_dense.evaluation.metric_names import find_metric, near_metric, rule_of, split_metric_names
+from convnext_dense.evaluation.metric_names import find_metric, format_metric, near_metric, rule_of, split_metric_names
 
 NAMES = ['raw/coco/bbox_mAP', 'raw/coco/segm_mAP', 'raw/mIoU', 'raw/images', 'ema/coco/bbox_mAP', 'ema/mIoU']
 
@@ -56,3 +56,10 @@ def test_near_names():
 )  # fmt: skip
 def test_which_way_is_better(names, rule):
     assert {name: rule_of(name) for name in names} == dict.fromkeys(names, rule)
+
+
+def test_small_losses_have_four_digits_and_all_else_two():
+    found = [
+        format_metric(*one) for one in (('raw/reconstruction_loss', 0.71234), ('mae', 12.3456), ('top1', 0.71234))
+    ]
+    assert found == ['0.7123', '12.35', '0.71']
