@@ -5,7 +5,7 @@ import re
 import pytest
 
 from convnext_dense.analysis.page.build import write_page
-from tests.analysis.page.test_content import command
+from tests.analysis.page.test_content import command, write_pretraining
 from tests.helpers import example_diagnoses as examples
 
 
@@ -228,3 +228,48 @@ def test_images_beside_the_page(tmp_path, open_page):
     page = open_page(tmp_path / 'page.html', '#/run%20%231/predictions')
     page.wait_for_selector('#predictions canvas')
     assert page.evaluate("document.querySelector('#predictions img').naturalWidth") == examples.WIDTH
+
+
+RGB_AT = """([x, y]) => {  // the color of the page at a point, by what is on top there
+    const image = document.elementsFromPoint(x, y).find((one) => one.tagName === 'IMG');
+    const box = image.getBoundingClientRect();
+    const canvas = document.createElement('canvas');
+    [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+    const context = canvas.getContext('2d');
+    context.drawImage(image, 0, 0);
+    const at = [(x - box.left) / box.width * canvas.width, (y - box.top) / box.height * canvas.height];
+    return [...context.getImageData(...at.map(Math.floor), 1, 1).data].slice(0, 3);
+}"""
+
+
+def colors_of(page, part):
+    """The colors in the corners of a part of an image, a pixel or two inside."""
+    box = part.bounding_box()
+    inside = [(box['x'] + dx, box['y'] + dy) for dx in (3, box['width'] - 3) for dy in (3, box['height'] - 3)]
+    return {tuple(page.evaluate(RGB_AT, point)) for point in inside}
+
+
+@pytest.mark.parametrize('width', [1280, 375])
+def test_parts_of_reconstructions_are_cut_from_their_drawings_with_one_legend(width, open_page, tmp_path):
+    run = write_pretraining(tmp_path / 'run')
+    write_page(run, run / 'page.html', command, 300)
+    page = open_page(run / 'page.html', '#/run/predictions', width=width)
+    section = page.locator('#predictions')
+    assert section.locator('h2').inner_text() == 'Reconstructions'
+    assert section.locator('.strip-legend').all_inner_texts()[0].split() == ['original', 'composed']
+    assert section.locator('.strip-legend').count() == 1 and section.locator('.strip').count() == 2
+    strip = section.locator('.strip').first
+    strip.scroll_into_view_if_needed()
+    parts = strip.locator('.part')
+    for place, color in enumerate([(255, 0, 0), (0, 0, 255)]):
+        assert colors_of(page, parts.nth(place)) == {color}
+        assert parts.nth(place).locator('img').get_attribute('alt') == f'{("original", "composed")[place]}: 0.jpg'
+    assert page.evaluate('document.documentElement.scrollWidth') == width
+    strip.click()
+    viewer = page.locator('dialog.viewer')
+    assert viewer.locator('figcaption').all_inner_texts() == ['original', 'composed']
+    assert colors_of(page, viewer.locator('.part').nth(1)) == {(0, 0, 255)}
+    page.keyboard.press('ArrowRight')
+    assert viewer.locator('h2').inner_text() == 'd/1.jpg'
+    page.keyboard.press('Escape')
+    assert viewer.count() == 0 and has_address(page, '/predictions')
