@@ -75,7 +75,7 @@ def diagnose(
     suspects = [*([] if findings is None else findings.suspects), *data.suspects]
     sections = [*with_table(sections, suspects, classes), *data.sections]
     facts = None if findings is None else findings.facts
-    known = Known(facts, data.training, data.tested, run, data.leaks, data.compared)
+    known = Known(facts, data.training, data.tested, run, data.leaks, data.compared, collected.weights)
     _write_suspects(collected, suspects, classes, folder)
     if findings is not None:
         _write_records(collected, source, classes, folder)

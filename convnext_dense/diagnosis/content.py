@@ -12,8 +12,8 @@ from typing import Literal, TypeAlias
 
 Cell: TypeAlias = str | int | float | None
 
-ColumnKind = Literal['text', 'class', 'image', 'count', 'percent', 'number']
-"""Kind of a column's cells: texts, class names, paths of images, int, percent, and float."""
+ColumnKind = Literal['text', 'class', 'image', 'count', 'percent', 'number', 'score']
+"""Kind of a column's cells: texts, class names, paths of images, int, percent, float, and a number from 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,14 @@ class Table:
         columns: its columns.
         rows: cells in the order of the columns.
         note: what is to be known to read it, or empty.
+        marked: numbers of rows that stand out, such as the best one, which a cell says in words as well.
     """
 
     title: str
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell]]
     note: str = ''
+    marked: Sequence[int] = ()
     kind: Literal['table'] = 'table'
 
 
@@ -91,6 +93,7 @@ class Series:
         y: values, as many.
         style: how they are drawn.
         group: the class that it belongs to, by which a page may choose what it shows; None for all classes.
+        color: number of its color, from 1, where it has the same in several charts; None for one by its place.
     """
 
     name: str
@@ -98,6 +101,7 @@ class Series:
     y: Sequence[float | None]
     style: Literal['line', 'points', 'bars', 'reference'] = 'line'
     group: str | None = None
+    color: int | None = None
 
 
 @dataclass(frozen=True)

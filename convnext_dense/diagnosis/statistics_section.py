@@ -63,12 +63,19 @@ def lead(training: DataStatistics | None, tested: DataStatistics | None) -> str:
         few, most = (int(present[place(counts[present])]) for place in (np.argmin, np.argmax))
         least, highest = int(counts[few]), int(counts[most])
         examples = counted(least, f'{where} {noun}')
-        if least < FEW or highest >= RARE * least:
+        if least == highest and not said:
+            said.append(f'each of the {len(present):,} classes has {examples}')
+        elif least < FEW or highest >= RARE * least:
             compared = f', {_fraction(highest / least)} of {main.classes[most]!r}' if highest >= 2 * least else ''
-            said.insert(0, f'{main.classes[few]!r} has {examples}{compared}')
+            same = np.flatnonzero(counts == least).tolist()
+            others = f' and {counted(len(same) - 1, "other class", "other classes")}' if len(same) > 1 else ''
+            have = 'have' if others else 'has'
+            each = ' each' if others else ''
+            said.insert(0, f'{main.classes[few]!r}{others} {have} {examples}{each}{compared}')
         elif not said:
-            number = f'{least:,}' if least == highest else f'{least:,} to {highest:,}'
-            said.append(f'{counted(main.images, f"{where} image")}, with {number} {noun}s of each class')
+            said.append(
+                f'{counted(main.images, f"{where} image")}, with {least:,} to {highest:,} {noun}s of each class'
+            )
     elif not said:
         said.append(counted(main.images, f'{where} image'))
     return f'{"; ".join(said)}.' if said else ''

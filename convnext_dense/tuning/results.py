@@ -31,6 +31,8 @@ LEAST_TRIALS = 4
 """Finished trials from which importances are computed."""
 FEW_TRIALS = 20
 """Finished trials below which importances are a hint: a setting that does not matter may come out first."""
+COLORS = {'finished': 1, 'pruned': 2, 'best so far': 3}
+"""Numbers of the colors of series, the same in all charts."""
 STATES = {'COMPLETE': 'finished', 'PRUNED': 'pruned', 'FAIL': 'failed', 'RUNNING': 'running'}
 
 
@@ -135,7 +137,9 @@ def compute_importances(study: Study) -> Importances:
 def make_sections(study: Study, rows: Sequence[TrialRow], importances: Importances) -> list[Section]:
     """Make the sections of a page: history, trials, importances, settings against metric, parallel coordinates."""
     plan = study.plan
-    blocks: list[Block] = [_table(rows, list(plan.ranges), plan.metric)]
+    blocks: list[Block] = [
+        _table(rows, list(plan.ranges), plan.metric, None if study.best is None else study.best.number)
+    ]
     if any(row.value is not None for row in rows):
         blocks.insert(0, _history(rows, plan.metric, plan.rule == 'greater'))
     sections = [Section('tune', 'Search for settings', blocks, _lead(study, rows))]
@@ -175,8 +179,9 @@ def _lead(study: Study, rows: Sequence[TrialRow]) -> str:
     return text
 
 
-def _table(rows: Sequence[TrialRow], names: Sequence[str], metric: str) -> Table:
+def _table(rows: Sequence[TrialRow], names: Sequence[str], metric: str, best: int | None) -> Table:
     failed = any(row.state == 'failed' for row in rows)
+    place = next((i for i, row in enumerate(rows) if row.number == best), None)
     columns = [
         Column('trial', 'count', 'its number, by which its folder trial_NNN in the work dir is named'),
         Column(metric, 'number', 'the best value at a validation, that of best.pth'),
@@ -191,14 +196,16 @@ def _table(rows: Sequence[TrialRow], names: Sequence[str], metric: str) -> Table
             row.number,
             _finite(row.value),
             *(row.values.get(name) for name in names),
-            row.state,
+            f'{row.state}, the best' if row.number == best else row.state,
             len(row.validations),
             row.minutes,
             *([row.reason if row.state == 'failed' else None] if failed else []),
         ]
         for row in rows
     ]
-    return Table('Trials', columns, cells, 'the first trial has the settings of the config')
+    return Table(
+        'Trials', columns, cells, 'the first trial has the settings of the config', [] if place is None else [place]
+    )
 
 
 def _history(rows: Sequence[TrialRow], metric: str, greater: bool) -> Chart:
@@ -212,9 +219,13 @@ def _history(rows: Sequence[TrialRow], metric: str, greater: bool) -> Chart:
     for state in ('finished', 'pruned'):
         points = [(row.number, row.value) for row in rows if row.state == state and row.value is not None]
         if points:
-            series.append(Series(state, [x for x, _ in points], [y for _, y in points], 'points'))
+            series.append(Series(state, [x for x, _ in points], [y for _, y in points], 'points', color=COLORS[state]))
     if reached:
-        series.append(Series('best so far', [x for x, _ in reached], [y for _, y in reached], 'line'))
+        series.append(
+            Series(
+                'best so far', [x for x, _ in reached], [y for _, y in reached], 'line', color=COLORS['best so far']
+            )
+        )
     return Chart('History', Axis('trial'), Axis(metric), series)
 
 
@@ -223,7 +234,7 @@ def _against(name: str, rows: Sequence[TrialRow], metric: str) -> Chart:
     for state in ('finished', 'pruned'):
         points = [(row.values[name], row.value) for row in rows if row.state == state and name in row.values]
         if points:
-            series.append(Series(state, [x for x, _ in points], [y for _, y in points], 'points'))
+            series.append(Series(state, [x for x, _ in points], [y for _, y in points], 'points', color=COLORS[state]))
     return Chart(f'{name} and {metric}', Axis(name, log=SETTINGS[name].log), Axis(metric), series)
 
 

@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> None:
         from ...analysis.comparison_page import write_comparison_page  # imports torch, which nothing else here does
 
         command = partial(command_line, args)
-        write_comparison_page(comparison, names, Path(args.out_page), args.command_line, command)
+        write_comparison_page(comparison, names, Path(args.out_page), args.command_line, command, files[1].parent)
         print(f'the page is at {Path(args.out_page).resolve()}')
 
 

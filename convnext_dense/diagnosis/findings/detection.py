@@ -15,7 +15,7 @@ from ..intervals import RESAMPLES
 from ..overlaps import is_crowd
 from ..records import DetectedImage
 from ..suspect_objects import suspect_objects
-from . import shown
+from . import shown, suspected
 from .base import ClassFacts, Facts, Findings
 from .detection_analysis import DetectionAnalysis, analyze, image_kinds, object_findings
 from .detection_precision import Precision, box_precision, precision_of, precision_section
@@ -30,6 +30,9 @@ from .detection_sections import (
 from .shown import defined
 
 HEADLINES = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl')
+
+LEAST_AP = 10.0
+"""AP in percent below which a model is too weak to judge labels."""
 
 
 def find(
@@ -60,8 +63,11 @@ def find(
     confusion = detection_confusion(records, analysis.overlaps, len(classes), analysis.least.tolist(), masks=masks)
     suspects = suspect_objects(records, analysis.overlaps, analysis.matches, masks)
     headlines = _headlines(of_kinds)
+    labels = sum(int((~is_crowd(image, masks)).sum()) for image in records)
+    metric = f'{of_kinds[0].prefix} AP'
+    doubts = suspected.doubts_about_model(suspects, labels, metric, headlines[0].value, LEAST_AP)
     facts = Facts(
-        f'{of_kinds[0].prefix} AP',
+        metric,
         headlines[0].value,
         headlines[0].low,
         headlines[0].high,
@@ -73,8 +79,9 @@ def find(
         _error_counts(analysis),
         of_kinds[0].sizes,
         of_kinds[0].aspects,
-        suspects=len(shown.strongly_suspected(suspects)),
-        labels=sum(int((~is_crowd(image, masks)).sum()) for image in records),
+        suspects=len(suspected.strongly_suspected(suspects)),
+        labels=labels,
+        judges_labels=not doubts,
         best_score=analysis.best_score,
     )
     numbers = {image.path: number for number, image in enumerate(records)}
@@ -85,11 +92,11 @@ def find(
         confusion_section(confusion, analysis, facts),
         curves_section(analysis, facts),
         samples_section(analysis),
-        shown.suspects_section(suspects, numbers, classes, facts.labels, 'object'),
+        suspected.suspects_section(suspects, numbers, classes, facts.labels, 'object', doubts),
     ]
-    suspected = {suspect.path for suspect in shown.strongly_suspected(suspects)}
+    strong = {suspect.path for suspect in suspected.strongly_suspected(suspects)}
     found = {
-        path: [*kinds, *(['suspected label'] if path in suspected else [])]
+        path: [*kinds, *(['label contradicted strongly'] if path in strong else [])]
         for path, kinds in image_kinds(analysis).items()
     }
     return Findings(

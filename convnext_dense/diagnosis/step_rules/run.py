@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ..run_facts import Points, RunFacts
+from ..run_facts import FALLING, Points, RunFacts
 from .base import Advice, Known, Rule
 
 LATE = 0.75
@@ -71,6 +71,24 @@ def still_improving(known: Known) -> Iterator[Advice]:
         )
 
 
+def still_learning(known: Known) -> Iterator[Advice]:
+    """Advise a longer run where the training loss still falls, and too few validations tell more."""
+    run = known.run
+    if not run.still_learns or len(run.watched) >= LEAST_VALIDATIONS or any(True for _ in unfinished(known)):
+        return
+    before, after = run.last_losses or (0.0, 0.0)
+    flag = ''
+    if run.length is not None:
+        flag = f': `--epochs {4 * run.length}`' if run.unit == 'epoch' else f': `--iters {4 * run.length}`'
+    yield Advice(
+        f'Train longer before you trust the findings below{flag}.',
+        f'the training loss was still falling at the end, from {before:.3g} in the third quarter of the run to '
+        f'{after:.3g} in the last',
+        100 * (1 - after / before),
+        'curves',
+    )
+
+
 def overfitting(known: Known) -> Iterator[Advice]:
     """Advise against overfitting."""
     run = known.run
@@ -118,8 +136,13 @@ def raw_is_better(known: Known) -> Iterator[Advice]:
     if raw - ema < EMA_BEHIND:
         return
     small = '' if run.has_small_recipe else ', or train with `--recipe small`, which averages over fewer steps'
+    take = (
+        'Keep to the raw weights, which were tested'
+        if known.weights == 'raw'
+        else ('Take the raw weights with `--weights raw`')
+    )
     yield Advice(
-        f'Take the raw weights with `--weights raw`{small}: the average reaches back too far for this run.',
+        f'{take}{small}: the average reaches back too far for this run.',
         f'at the end raw weights have {raw:.1f}, averaged ones {ema:.1f}',
         raw - ema,
         'curves',
@@ -160,6 +183,12 @@ RULES = (
         still_improving,
     ),
     Rule(
+        f'the mean training loss of the last quarter of the run is {FALLING:.0%} or more below that of the quarter '
+        f'before, and there are fewer than {LEAST_VALIDATIONS} validations',
+        still_learning,
+        comes_first=True,
+    ),
+    Rule(
         f'the best validation is in the first {LONG_BEFORE:.0%} of the run, the metric fell by {DROPPED:g} points '
         'since, and so did the training loss',
         overfitting,
@@ -167,7 +196,9 @@ RULES = (
     Rule(f'at the end, raw weights are {EMA_BEHIND:g} points better than averaged ones', raw_is_better),
     Rule('no validation in training', no_validation),
     Rule(
-        f'the accuracy of pixels is {EASIER:g} percent points higher in testing than in training', easier_than_training
+        f'the accuracy of pixels is {EASIER:g} percent points higher in testing than in training, which segmentors '
+        'alone log',
+        easier_than_training,
     ),
 )
 """Rules about the run."""
