@@ -7,6 +7,11 @@ from dataclasses import dataclass, field
 
 FALLING = 0.05
 """Share by which the training loss falls from the third quarter to the last of a run that still learns."""
+LEAST_VALIDATIONS = 4
+"""Validations without which a curve tells nothing."""
+SHORT = 300
+"""Optimizer steps below which a run is short."""
+
 Points = Sequence[tuple[int, float]]
 """Values by epoch or optimizer step, in ascending order."""
 
@@ -71,11 +76,18 @@ class RunFacts:
 
     @property
     def still_learns(self) -> bool:
-        """Whether the training loss was still falling at the end of the run."""
-        if self.last_losses is None:
+        """Whether the training loss was still falling at the end, or the run is short, and no curve tells more."""
+        if len(self.watched) >= LEAST_VALIDATIONS:  # which tell more
             return False
+        if self.last_losses is None:
+            return self.is_short
         before, after = self.last_losses
         return 0 < after <= (1 - FALLING) * before
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the run has so few optimizer steps that its losses don't tell whether it still learned."""
+        return bool(self.losses) and self.last_losses is None and self.losses[-1][0] < SHORT
 
     def mean_loss(self, start: float, end: float) -> float | None:
         """Compute the mean training loss of optimizer steps after ``start`` up to ``end``; None without any."""

@@ -63,8 +63,8 @@ def lead(training: DataStatistics | None, tested: DataStatistics | None) -> str:
         few, most = (int(present[place(counts[present])]) for place in (np.argmin, np.argmax))
         least, highest = int(counts[few]), int(counts[most])
         examples = counted(least, f'{where} {noun}')
-        if least == highest and not said:
-            said.append(f'each of the {len(present):,} classes has {examples}')
+        if least == highest and least < FEW:
+            said.insert(0, f'each of the {len(present):,} classes has {examples}')
         elif least < FEW or highest >= RARE * least:
             compared = f', {_fraction(highest / least)} of {main.classes[most]!r}' if highest >= 2 * least else ''
             same = np.flatnonzero(counts == least).tolist()
@@ -73,9 +73,8 @@ def lead(training: DataStatistics | None, tested: DataStatistics | None) -> str:
             each = ' each' if others else ''
             said.insert(0, f'{main.classes[few]!r}{others} {have} {examples}{each}{compared}')
         elif not said:
-            said.append(
-                f'{counted(main.images, f"{where} image")}, with {least:,} to {highest:,} {noun}s of each class'
-            )
+            number = f'{least:,}' if least == highest else f'{least:,} to {highest:,}'
+            said.append(f'{counted(main.images, f"{where} image")}, with {number} {noun}s of each class')
     elif not said:
         said.append(counted(main.images, f'{where} image'))
     return f'{"; ".join(said)}.' if said else ''

@@ -87,8 +87,12 @@ def test_table_has_a_row_a_trial(study):
     names = [column.name for column in table.columns]
     assert names == ['trial', 'raw/top1', 'lr', 'drop_path', 'state', 'validations', 'minutes', 'why']
     assert [cells[-1] for cells in table.rows if cells[-1]] == ['out of memory']
+    (marked,) = table.marked
+    finished = [row for row in trial_rows(study) if row.state == 'finished']
+    assert table.rows[marked][0] == max(finished, key=lambda row: row.value).number
     for row, cells in zip(trial_rows(study), table.rows, strict=True):
-        assert cells[:5] == [row.number, row.value, row.values['lr'], row.values['drop_path'], row.state]
+        best = ', the best' if row.number == marked else ''
+        assert cells[:5] == [row.number, row.value, row.values['lr'], row.values['drop_path'], row.state + best]
 
 
 def test_history_never_falls(study):

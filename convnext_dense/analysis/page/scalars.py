@@ -48,8 +48,10 @@ def main_panels(logged: Logged, metrics: MainMetrics | None) -> list[Panel]:
 
 def _by_metric(logged: Logged, metrics: MainMetrics | None) -> list[Panel]:
     """A chart for each main metric, so that a curve differs from others in its run and its kind of weights alone."""
-    found = []
-    for name, label in metrics.labels.items() if metrics else ():
+    found: list[Panel] = []
+    if metrics is None:
+        return found
+    for name, label in metrics.labels.items():
         series = [
             _dashed(_series(WEIGHTS[kind], logged[f'val/{kind}/{name}']), kind)
             for kind in WEIGHTS
@@ -58,7 +60,8 @@ def _by_metric(logged: Logged, metrics: MainMetrics | None) -> list[Panel]:
         if series:
             title, _, unit = metrics.title.rpartition(', ')
             of = label.strip(' ,')
-            found.append(_panel(f'{_capital(title)}{f": {of}" if of else ""}', metrics.step, unit, series))
+            title = f'{_capital(title)}{f": {of}" if of else ""}'
+            found.append({**_panel(title, metrics.step, unit, series), 'main': True})
     return found
 
 

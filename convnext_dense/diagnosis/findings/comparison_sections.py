@@ -62,16 +62,17 @@ def difference_columns(first: Column, *more: Column) -> list[Column]:
         Column('Difference', 'number', 'after - before, in points'),
         Column('Difference from', 'number', f'lower bound of the {100 * LEVEL:g}% interval of the difference'),
         Column('Difference to', 'number', 'upper bound of the interval of the difference'),
-        Column('In favor', 'percent', 'resamples in which the second run is better; equal ones count half'),
         Column('Verdict', 'text', 'clear if the interval leaves out 0'),
+        Column('In favor', 'percent', 'resamples in which the second run is better; equal ones count half'),
     ]
 
 
 def difference_cells(difference: Difference) -> list[Cell]:
     """Return a difference as cells of a table."""
     one = difference
-    numbers = (one.before, one.after, one.difference, one.low, one.high, 100 * one.in_favor)
-    return [*(defined(number, 2) for number in numbers), verdict(one) if defined(one.difference) is not None else '']
+    numbers = (one.before, one.after, one.difference, one.low, one.high)
+    told = verdict(one) if defined(one.difference) is not None else ''
+    return [*(defined(number, 2) for number in numbers), told, defined(100 * one.in_favor, 2)]
 
 
 def headline_section(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ...counting import counted
-from ..content import Cell, Column, Gallery, Section, Table, Text
+from ..content import Block, Cell, Column, Gallery, Section, Table, Text
 from ..suspects import Suspect
 from .shown import GALLERY, percent
 
@@ -113,7 +113,7 @@ def suspects_section(
         'Kinds of suspicion', [Column('Kind'), Column('Labels', 'count')], rows, 'suspects.csv lists all of them.'
     )
     lead = _lead(suspects, names, labels, noun)
-    blocks = [gallery, table] if len(kinds) > 1 else [gallery]
+    blocks: list[Block] = [gallery, table] if len(kinds) > 1 else [gallery]
     return Section('suspects', 'Labels to check', blocks, f'{doubts} {lead}'.strip())
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ..run_facts import FALLING, Points, RunFacts
+from ...counting import counted
+from ..run_facts import FALLING, LEAST_VALIDATIONS, SHORT, Points, RunFacts
 from .base import Advice, Known, Rule
 
 LATE = 0.75
@@ -20,8 +21,6 @@ EMA_BEHIND = 1.0
 """Points by which averaged weights are worse than raw ones."""
 EASIER = 3.0
 """Percent points by which the accuracy on tested pixels exceeds that in training."""
-LEAST_VALIDATIONS = 4
-"""Validations without which a curve tells nothing."""
 
 
 class _Best(NamedTuple):
@@ -74,19 +73,19 @@ def still_improving(known: Known) -> Iterator[Advice]:
 def still_learning(known: Known) -> Iterator[Advice]:
     """Advise a longer run where the training loss still falls, and too few validations tell more."""
     run = known.run
-    if not run.still_learns or len(run.watched) >= LEAST_VALIDATIONS or any(True for _ in unfinished(known)):
+    if not run.still_learns or any(True for _ in unfinished(known)):
         return
-    before, after = run.last_losses or (0.0, 0.0)
     flag = ''
     if run.length is not None:
         flag = f': `--epochs {4 * run.length}`' if run.unit == 'epoch' else f': `--iters {4 * run.length}`'
-    yield Advice(
-        f'Train longer before you trust the findings below{flag}.',
-        f'the training loss was still falling at the end, from {before:.3g} in the third quarter of the run to '
-        f'{after:.3g} in the last',
-        100 * (1 - after / before),
-        'curves',
-    )
+    if run.last_losses is None:
+        why, gain = f'the run has {counted(run.losses[-1][0], "optimizer step")}', 100.0
+    else:
+        before, after = run.last_losses
+        why = 'the training loss was still falling at the end, from '
+        why += f'{before:.3g} in the third quarter of the run to {after:.3g} in the last'
+        gain = 100 * (1 - after / before)
+    yield Advice(f'Train longer before you trust what follows{flag}.', why, gain, 'curves')
 
 
 def overfitting(known: Known) -> Iterator[Advice]:
@@ -184,7 +183,8 @@ RULES = (
     ),
     Rule(
         f'the mean training loss of the last quarter of the run is {FALLING:.0%} or more below that of the quarter '
-        f'before, and there are fewer than {LEAST_VALIDATIONS} validations',
+        f'before, or it has fewer than {SHORT} optimizer steps and too few logged losses to tell, and there are fewer '
+        f'than {LEAST_VALIDATIONS} validations',
         still_learning,
         comes_first=True,
     ),

@@ -122,7 +122,7 @@ def test_the_viewer_by_keys(pages, open_page):
         ['balloon', '0.90', 'right'],
         ['bird', '0.60', 'right'],
     ]
-    assert 'Findings: on background missed' in dialog.locator('.side').inner_text()
+    assert 'Findings: on background not found' in dialog.locator('.side').inner_text()
     page.keyboard.press('ArrowRight')
     assert '2 of 40' in dialog.inner_text()
     page.keyboard.press('ArrowLeft')

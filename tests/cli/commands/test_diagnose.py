@@ -11,7 +11,7 @@ import pytest
 from convnext_dense.analysis import diagnose as module
 from convnext_dense.cli import run_verb
 from convnext_dense.cli.commands.diagnose import summary
-from convnext_dense.diagnosis.content import Diagnosis, Headline, Step
+from convnext_dense.diagnosis.content import Diagnosis, Headline, Section, Step
 from convnext_dense.diagnosis.findings.base import ConfusionFacts, Facts, Findings
 from convnext_dense.diagnosis.suspects import Suspect
 from tests.helpers import coco_files
@@ -181,15 +181,16 @@ def test_the_terminal_shows_the_most_important():
     ]
     suspects = [Suspect('a.jpg', 'class', 0.5)]
     found = Findings(headlines, [], suspects, {}, {}, facts)
+    sections = [Section('suspects', 'Labels to check', [], '1 label is contradicted strongly.')]
     steps = [Step(f'Try {number}.', 'since', 'rule') for number in range(5)]
-    diagnosis = Diagnosis('detection', ['cat'], [], 'raw', '', '', '', 10, headlines, [], steps, [])
+    diagnosis = Diagnosis('detection', ['cat'], [], 'raw', '', '', '', 10, headlines, sections, steps, [])
     assert summary(diagnosis, found) == [
         'diagnosis of the raw weights on 10 images',
         '  box AP   40.00 %   38.0 to 42.0',
         '  e         0.50  ',
         'errors cost in AP50: location 7.2, missed 1.5',
         'largest confusions: cat taken for dog (12 objects)',
-        '1 label suspected to be wrong, listed in suspects.csv',
+        'labels to check: 1 label is contradicted strongly. All are in suspects.csv.',
         'to try next: 1. Try 0. (since)',
         '             2. Try 1. (since)',
         '             3. Try 2. (since)',
@@ -204,7 +205,7 @@ def test_the_data_suspects_and_steps_are_part_of_it(tmp_path, own_image_folder, 
     assert diagnose(folder, '--images', 0) == 0
     content = json.loads((folder / 'diagnosis/diagnosis.json').read_text())
     sections = {section['id']: section for section in content['sections']}
-    assert sections['data']['lead'].startswith("'blue' has 8 training images")
+    assert sections['data']['lead'].startswith('each of the 3 classes has 8 training images')
     assert 'almost the same as a training image' in sections['duplicates']['lead']
     with open(folder / 'diagnosis/suspects.csv', newline='') as file:
         leaks = [row for row in csv.DictReader(file) if row['kind'] == 'leak']

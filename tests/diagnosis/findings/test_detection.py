@@ -28,7 +28,10 @@ def test_all_sections_and_headlines(masks):
         assert values['box AP50'] == pytest.approx(coco_ap(images)[0]['box_AP50'])
     paths = [image.path for image in images]
     assert list(findings.values) == list(findings.image_findings) == list(findings.objects) == paths
-    assert {kind for kinds in findings.image_findings.values() for kind in kinds} <= {*KINDS, 'suspected label'}
+    assert {kind for kinds in findings.image_findings.values() for kind in kinds} <= {
+        *KINDS,
+        'label contradicted strongly',
+    }
     assert findings.best_scores.keys() <= set(CLASSES)
 
 

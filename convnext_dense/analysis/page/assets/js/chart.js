@@ -199,7 +199,7 @@ function seriesOf(one, few) {
   const points = one.style === 'points' || alone;
   const base = { label: one.name, stroke: color, width: reference ? 1.5 : 2, spanGaps: false };
   if (one.style === 'bars') return { ...base, width: 1, fill: withOpacity(color), paths: uPlot.paths.bars({ size: [0.9, 60] }), points: { show: false } };
-  if (points) return { ...base, paths: () => null, points: { show: true, size: alone ? 9 : 6, fill: color } };
+  if (points) return { ...base, paths: () => null, points: { show: true, size: alone ? 9 : 6, width: 2, fill: one.dash ? themeColor('--surface') : color } };
   return { ...base, dash: reference ? [5, 5] : one.dash ? [8, 5] : undefined, points: { show: !reference && few, size: 5, fill: color } };
 }
 

@@ -23,8 +23,13 @@ function evenNumbers(sizes) {
   const [low, high] = [Math.min(...sizes), Math.max(...sizes)];
   if (sizes.length === 0 || high >= 10000 || (high < 1 && low < 0.01)) return number;
   if (sizes.every(Number.isInteger)) return whole;
-  const digits = high >= 100 ? 1 : high >= 1 ? 2 : 3;
+  const digits = Math.min(high >= 100 ? 1 : high >= 1 ? 2 : 3, Math.max(...sizes.map(decimals)));
   return (value) => value.toFixed(digits);
+}
+
+/** The digits after the point that a number has. */
+function decimals(value) {
+  return (String(value).split('.')[1] || '').length;
 }
 
 /** A number on an axis: short. */

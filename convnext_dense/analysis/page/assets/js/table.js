@@ -5,6 +5,7 @@ const FILTER_FROM = 9; // rows: shorter tables are seen at a glance
 const SHORT = 24; // characters: shorter texts stay on one line
 const NUMERIC = ['count', 'percent', 'number', 'score'];
 const MANY_COLUMNS = 8; // more stand closer
+const MOST_COLUMNS = 10; // more have no bars
 const VERDICTS = { 'clearly better': 'better', 'clearly worse': 'worse' };
 
 /**
@@ -75,8 +76,13 @@ function table(content, context = {}) {
   return h('div', { class: 'block' }, title,
     content.note ? h('p', { class: 'note' }, inline(content.note)) : null, filter,
     scrolled({ 'aria-labelledby': title.id },
-      h('table', { class: `data${columns.length > MANY_COLUMNS ? ' many' : ''}`, 'aria-labelledby': title.id }, h('thead', {}, h('tr', {}, heads)), body)),
+      h('table', { class: widthClass(columns.length), 'aria-labelledby': title.id }, h('thead', {}, h('tr', {}, heads)), body)),
     pages, meanings(columns));
+}
+
+/** The class of a table by the number of its columns. */
+function widthClass(columns) {
+  return `data${columns > MANY_COLUMNS ? ' many' : ''}${columns > MOST_COLUMNS ? ' most' : ''}`;
 }
 
 /** Bring columns that bound the one before them, named `X from` and `X to`, into that one. */
