@@ -250,8 +250,8 @@ class ShownImage:
         predicted: predicted objects, with low scores as well; None for tasks without objects.
         label: the true class; None but in classification.
         scores: the highest scores, as (class, score in [0, 1]); None but in classification.
-        truth_map: PNG file with the true class of each pixel; None but in segmentation, and without ground truth. It is
-            gray and its values are classes, 255 for none; of more than 255 classes it is RGB, a pixel's class is
+        truth_map: PNG file with the true class of each pixel; None but in segmentation, and without ground truth. It
+            is gray and its values are classes, 255 for none; of more than 255 classes it is RGB, a pixel's class is
             red + 256 * green, and 65535 is none.
         predicted_map: PNG file with the predicted classes.
     """
