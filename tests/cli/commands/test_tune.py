@@ -16,8 +16,8 @@ import pytest
 from convnext_dense.cli import build_parser, run_verb
 from convnext_dense.cli.arguments import parse_options
 from convnext_dense.cli.commands import tune
-from convnext_dense.cli.parsers.tune import PRUNERS, training_arguments
-from convnext_dense.tuning import study, trial_run
+from convnext_dense.cli.parsers.tune import training_arguments
+from convnext_dense.tuning import trial_run
 from tests.conftest import write_image_folder
 from tests.helpers import fake_training
 from tests.helpers.run_tool import ATTO
@@ -258,7 +258,6 @@ def test_flags_are_those_of_train_but_some():
 
     assert flags('train') - flags('tune') == {'--resume', '--launcher', '--check-data'}
     assert flags('tune') - flags('train') == {'--trials', '--search', '--only', '--pruner', '--storage', '--study'}
-    assert PRUNERS == study.PRUNERS
 
 
 def test_help_starts_without_torch_and_optuna():
