@@ -288,7 +288,7 @@ def check_input(name: str) -> None:
 
 
 def check_parent(path: str | Path, option: str = '') -> None:
-    """Check that the folder exists in which a file or folder is to be made, so that a typo makes none.
+    """Check that there is a folder in which a file or folder is to be made, so that a typo makes none.
 
     Args:
         path: the file or folder.
@@ -298,7 +298,7 @@ def check_parent(path: str | Path, option: str = '') -> None:
         UserError: if there is no such folder.
     """
     parent = Path(path).parent
-    if not parent.is_dir():
+    if not parent.exists():
         raise UserError(f'{option} {path}: there is no folder {parent}: make it first, or name another place'.lstrip())
 
 
