@@ -10,7 +10,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ..engine import COMMANDS
+from ..checkpoints.files import COMMANDS
 from ..errors import UserError
 from ..tasks import place_of, task_of
 from ..tasks.tiles import describe_settings, tiles_of
