@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from convnext_dense.analysis.page.build import write_page
-from convnext_dense.diagnosis.content import Axis, Column, Headline, Parallel, Section, Step, Table
+from convnext_dense.diagnosis.content import Axis, Column, Headline, Parallel, Section, Step, Table, Text
 from tests.analysis.page.test_content import command
 from tests.helpers import example_diagnoses as examples
 from tests.helpers.written_runs import write_run
@@ -134,6 +134,17 @@ def test_what_is_too_wide_says_that_it_scrolls(overview, open_page, width, schem
     box.evaluate('one => { one.scrollLeft = one.scrollWidth; }')
     page.wait_for_timeout(150)
     assert page.locator('.scroll-frame').first.evaluate('one => one.className') == 'scroll-frame more-left'
+
+
+def test_a_long_path_in_a_sentence_is_broken(tmp_path, open_page):
+    made = examples.classification(tmp_path, 5)
+    path = f'/{"long" * 30}/image.jpg'
+    steps = [Step(f'Look at {path}.', path, 'rule', 1.0)]
+    sections = [Section('suspects', 'Labels to check', [Text(path)], f'1 label is contradicted ({path}).')]
+    examples.write(replace(made, sections=sections, steps=steps), tmp_path)
+    write_page(tmp_path, tmp_path / 'page.html', command, 5)
+    page = open_page(tmp_path / 'page.html', width=375)
+    assert page.evaluate('document.documentElement.scrollWidth - innerWidth') <= 0
 
 
 def test_parallel_coordinates_fit_where_there_is_room(overview, open_page):
