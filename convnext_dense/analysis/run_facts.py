@@ -8,9 +8,9 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from ..checkpoints.files import COMMANDS
 from ..config.saved import settings_of_run
 from ..diagnosis.run_facts import RunFacts
-from ..engine import COMMANDS
 from ..engine.csv_log import read_scalars
 from ..tasks import Task
 from ..tasks.tiles import tiles_of

@@ -222,8 +222,8 @@ class ShownObject:
         box: left, top, width and height, in pixels of the original image.
         label: its class; None for an ignore region of all classes.
         score: in [0, 1]; None if annotated.
-        finding: of a predicted one ``'right'`` or a kind of error, of an annotated one ``'found'``, ``'missed'`` or
-            ``'ignored'``.
+        finding: of a predicted one ``'right'``, a kind of error, or ``'ignored'`` if it counts as neither; of an
+            annotated one ``'found'``, ``'missed'`` or ``'ignored'``; empty where nothing could be measured.
         outline: polygons of its mask, each x, y, x, y, ... in pixels of the original image, simplified; None without.
     """
 
@@ -250,7 +250,9 @@ class ShownImage:
         predicted: predicted objects, with low scores as well; None for tasks without objects.
         label: the true class; None but in classification.
         scores: the highest scores, as (class, score in [0, 1]); None but in classification.
-        truth_map: PNG file with the true class of each pixel as its value, 255 for none; None but in segmentation.
+        truth_map: PNG file with the true class of each pixel; None but in segmentation, and without ground truth. It
+            is gray and its values are classes, 255 for none; of more than 255 classes it is RGB, a pixel's class is
+            red + 256 * green, and 65535 is none.
         predicted_map: PNG file with the predicted classes.
     """
 

@@ -182,10 +182,10 @@ def _object_blocks(splits: Sequence[DataStatistics]) -> list[Block]:
     rows: list[list[Cell]] = [[name] for name, _ in of_splits]
     counts = [(objects.count_sizes(), objects.count_aspects()) for _, objects in of_splits]
     helps = {
-        'small': 'less than 32 x 32 pixels of the original image',
+        'small': 'up to 32 x 32 pixels of the original image',
         'medium': 'up to 96 x 96 pixels',
         'large': 'more than 96 x 96 pixels',
-        'tall': 'width less than 3/4 of the height',
+        'tall': 'width up to 3/4 of the height',
         'square': 'in between',
         'wide': 'width more than 4/3 of the height',
     }

@@ -16,8 +16,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..analysis.diagnosis_file import plain
 from ..counting import counted
 from ..diagnosis.content import Axis, Block, Chart, Column, Parallel, Section, Series, Table, Text
+from ..diagnosis.findings.shown import defined
 from ..io.files import atomic_write
 from ..tasks.tuned import SETTINGS
 from .ranges import Range
@@ -189,7 +191,7 @@ def _table(rows: Sequence[TrialRow], names: Sequence[str], metric: str) -> Table
     cells = [
         [
             row.number,
-            _finite(row.value),
+            defined(row.value),
             *(row.values.get(name) for name in names),
             row.state,
             len(row.validations),
@@ -230,7 +232,7 @@ def _against(name: str, rows: Sequence[TrialRow], metric: str) -> Chart:
 def _parallel(study: Study, rows: Sequence[TrialRow]) -> Parallel:
     plan = study.plan
     axes = [Axis(name, span.low, span.high, SETTINGS[name].log) for name, span in plan.ranges.items()]
-    values = [[*(row.values.get(name) for name in plan.ranges), _finite(row.value)] for row in rows]
+    values = [[*(row.values.get(name) for name in plan.ranges), defined(row.value)] for row in rows]
     return Parallel(
         'Settings of all trials',
         [*axes, Axis(plan.metric)],
@@ -239,10 +241,6 @@ def _parallel(study: Study, rows: Sequence[TrialRow]) -> Parallel:
         plan.rule == 'greater',
         'a line for each trial, from setting to setting, from orange for the worst results to blue for the best',
     )
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
 
 
 def document(study: Study, command: str, commands: Mapping[int, str]) -> dict[str, Any]:
@@ -267,7 +265,7 @@ def document(study: Study, command: str, commands: Mapping[int, str]) -> dict[st
         'best': None if found is None else {**asdict(found), 'command': commands.get(found.number, '')},
         'importances': {'shares': dict(importances.shares), 'method': importances.method},
         'trials': [{**asdict(row), 'command': commands.get(row.number, '')} for row in rows],
-        'sections': [asdict(section) for section in make_sections(study, rows, importances)],
+        'sections': make_sections(study, rows, importances),
     }
 
 
@@ -275,16 +273,8 @@ def write_document(content: Mapping[str, Any], work_dir: Path) -> Path:
     """Write ``tune.json`` into a study's work dir, with null for NaN and infinity, and return its path."""
     path = work_dir / FILE_NAME
     with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(_plain(content), indent=1, allow_nan=False) + '\n')
+        temporary.write_text(json.dumps(plain(content), indent=1, allow_nan=False) + '\n')
     return path
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _plain(one) for key, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def command_text(program: str, arguments: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ import pytest
 from convnext_dense.errors import UserError
 from convnext_dense.tuning import study as module
 from convnext_dense.tuning.ranges import Range
-from convnext_dense.tuning.study import BEAT_KEY, WORKER_KEY, Study, make_pruner
+from convnext_dense.tuning.study import BEAT_KEY, WORKER_KEY, Study
 from tests.helpers.fake_training import RANGES, VALIDATIONS, plan
 
 HOLDER = """
@@ -226,12 +226,6 @@ def test_pruning_does_not_depend_on_how_many_values_come_at_once(tmp_path):
         said = [study.report(work, bad[:count]) for count in range(at_once, 5, at_once)]
         pruned.append((any(said), study.trials()[5].intermediate_values))
     assert pruned[0][0] and pruned[1] == (True, {1: 1.0, 2: 2.0})
-
-
-def test_pruners_are_those_that_are_named():
-    names = [type(make_pruner(plan(pruner=name))).__name__ for name in ('none', 'median', 'hyperband')]
-    assert names == ['NopPruner', 'MedianPruner', 'HyperbandPruner']
-    assert type(make_pruner(plan(pruner='median', validations=1))).__name__ == 'NopPruner'
 
 
 def test_lowest_value_is_the_best_where_less_is_better(tmp_path):

@@ -37,7 +37,7 @@ from ...config.techniques import describe_without
 from ...data.check import PROBLEM
 from ...data.splits import SplitRule
 from ...data.subset import FILE_NAME as SPLIT_FILE
-from ...engine import COMMANDS, DataCheck, Runner, propagate_failures
+from ...engine import DataCheck, Runner, propagate_failures
 from ...engine.dry_run import check_first_step
 from ...engine.environment import init_processes, warn_of_load
 from ...engine.total_batch import describe_batch_norms
@@ -218,7 +218,7 @@ def run(args: argparse.Namespace) -> None:
         for line in filter(None, said):
             runner.logger.info(line)
         if is_main_process():
-            with explain_full_disk(cfg.work_dir), open(Path(cfg.work_dir, COMMANDS), 'a') as file:
+            with explain_full_disk(cfg.work_dir), open(Path(cfg.work_dir, checkpoints.COMMANDS), 'a') as file:
                 file.write(args.command_line + '\n')
         try:
             runner.train()

@@ -18,6 +18,7 @@ from rich.table import Table
 
 from ...checkpoints import files as checkpoints
 from ...checkpoints.disk import explain_full_disk
+from ...config.freezing import freeze, freezes_backbone
 from ...config.length import set_length
 from ...config.read import read_config, read_in_steps
 from ...config.recipe import KEY, SMALL, apply_small_recipe
@@ -94,7 +95,9 @@ def make_plan(args: argparse.Namespace, work_dir: str) -> tuple[Watched, dict[st
         apply_small_recipe(cfg, given_by(args))
         changed.merge_from_dict(copy.deepcopy(cfg[KEY].settings))
     own = task_of(changed).tuned_settings(changed, starts_from_weights(changed, args.pretrained))
-    if args.freeze == 'backbone':
+    if args.freeze is not None:
+        freeze(changed, args.freeze, args.cfg_options)
+    if freezes_backbone(changed):
         own = {name: one for name, one in own.items() if name not in OF_BACKBONE}
     if args.image_size is not None:  # which sets the same sizes
         own = {name: one for name, one in own.items() if not any(key.endswith('.scales') for key in one.change(0.5))}

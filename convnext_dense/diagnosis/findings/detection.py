@@ -30,6 +30,8 @@ from .detection_sections import (
 from .shown import defined
 
 HEADLINES = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl')
+COUNTED_SCORES = (0.1, 0.3, 0.5, 0.7, 0.9)
+"""Scores from which predicted objects are counted where nothing can be measured."""
 
 
 def find(
@@ -145,14 +147,9 @@ def _without_objects(analysis: DetectionAnalysis, values: dict[str, float | None
         'errors, confusions, best scores and wrong labels need them.'
     )
     edges = np.linspace(0, 1, 21)
-    confident = np.bincount(labels[scores >= 0.5], minlength=len(classes)).tolist()
-    rows: list[list[Cell]] = [
-        [name, times, confident[k]]
-        for k, (name, times) in enumerate(
-            zip(classes, np.bincount(labels, minlength=len(classes)).tolist(), strict=True)
-        )
-    ]
-    columns = [Column('Class', 'class'), Column('Predicted', 'count'), Column('With a score of 0.5 or more', 'count')]
+    counts = [np.bincount(labels[scores >= least], minlength=len(classes)).tolist() for least in COUNTED_SCORES]
+    rows: list[list[Cell]] = [[name, *times] for name, *times in zip(classes, *counts, strict=True)]
+    columns = [Column('Class', 'class'), *(Column(f'Score {least:g} or more', 'count') for least in COUNTED_SCORES)]
     blocks: list[Block] = [
         Table('Predicted objects', columns, rows),
         Chart(

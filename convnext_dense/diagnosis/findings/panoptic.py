@@ -9,7 +9,7 @@ import numpy as np
 from ..confusion import Confusion
 from ..content import Axis, Block, Cell, Chart, Column, Section, Series, Table, Text
 from ..intervals import RESAMPLES, Interval
-from ..panoptic_quality import panoptic_measure
+from ..panoptic_quality import image_quality, panoptic_measure
 from ..records import PanopticImage
 from ..segmentation import has_boundary_counts, measure
 from ..suspect_regions import ContradictedImage, suspect_regions
@@ -71,7 +71,7 @@ def find(
         pixel_accuracy=shown.share(int(confusion.right.sum()), int(confusion.true_counts.sum())),
         boundary=None if boundary is None else defined(boundary.value),
     )
-    values = {image.path: image_quality(image) for image in records}
+    values = {image.path: defined(image_quality(image.tallies)) for image in records}
     suspected = {suspect.path for suspect in shown.strongly_suspected(suspects)}
     found = {image.path: _kinds(image, image.path in suspected) for image in records}
     if not labeled:
@@ -86,12 +86,6 @@ def find(
     if contradicted:
         sections.append(shown.suspects_section(suspects, numbers, classes, labeled, 'image'))
     return Findings(headlines, sections, suspects, values, found, facts)
-
-
-def image_quality(image: PanopticImage) -> float | None:
-    """Return the PQ of an image in percent, the mean over the classes with segments; None without any."""
-    values = [iou / (found + false / 2 + missed / 2) for iou, found, false, missed in image.tallies.values()]
-    return 100 * float(np.mean(values)) if values else None
 
 
 def quality_gains(table: np.ndarray) -> dict[str, float | None]:

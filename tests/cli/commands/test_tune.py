@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from convnext_dense.cli import build_parser, run_verb
+from convnext_dense.cli.arguments import parse_options
 from convnext_dense.cli.commands import tune
-from convnext_dense.cli.parsers.tune import PRUNERS, training_arguments
-from convnext_dense.tuning import study, trial_run
+from convnext_dense.cli.parsers.tune import training_arguments
+from convnext_dense.tuning import trial_run
 from tests.conftest import write_image_folder
 from tests.helpers import fake_training
 from tests.helpers.run_tool import ATTO
@@ -162,14 +163,21 @@ def plan_of(run, tmp_path, *arguments: str):
         write_image_folder(tmp_path / 'data', train=8, val=2)
     args = build_parser('tune').parse_args(words)
     args.prog, args.command_line = 'convnext-dense tune', shlex.join(['convnext-dense', 'tune', *words])
-    args.cfg_options = {}
+    args.cfg_options = parse_options(args.cfg_options or [])
     return tune.make_plan(args, 'work')[2]
 
 
-def test_frozen_backbone_has_no_layer_decay_to_search(run, tmp_path):
+@pytest.mark.parametrize(
+    'arguments', [['--freeze', 'backbone'], ['--freeze', '4'], ['--cfg-options', 'model.backbone.frozen_stages=4']]
+)
+def test_frozen_backbone_has_no_layer_decay_to_search(run, tmp_path, arguments):
+    frozen = plan_of(run, tmp_path, '--search', 'lr=1e-4:1e-2', '--pretrained', 'timm:convnext_atto', *arguments)
+    assert 'lr' in frozen.ranges and not {'drop_path', 'layer_decay'} & frozen.ranges.keys()
+
+
+def test_part_of_a_backbone_that_trains_is_searched(run, tmp_path):
     assert {'drop_path', 'lr'} <= plan_of(run, tmp_path).ranges.keys()
-    frozen = plan_of(run, tmp_path, '--freeze', 'backbone')
-    assert 'drop_path' not in frozen.ranges and 'layer_decay' not in frozen.own
+    assert 'drop_path' in plan_of(run, tmp_path, '--freeze', '3').ranges
     weights = plan_of(run, tmp_path, '--pretrained', 'timm:convnext_atto')
     assert 'layer_decay' in weights.ranges and 'layer_decay' not in plan_of(run, tmp_path).ranges
 
@@ -250,7 +258,6 @@ def test_flags_are_those_of_train_but_some():
 
     assert flags('train') - flags('tune') == {'--resume', '--launcher', '--check-data'}
     assert flags('tune') - flags('train') == {'--trials', '--search', '--only', '--pruner', '--storage', '--study'}
-    assert PRUNERS == study.PRUNERS
 
 
 def test_help_starts_without_torch_and_optuna():
