@@ -243,13 +243,14 @@ def _parallel(study: Study, rows: Sequence[TrialRow]) -> Parallel:
     )
 
 
-def document(study: Study, command: str, commands: Mapping[int, str]) -> dict[str, Any]:
+def document(study: Study, command: str, commands: Mapping[int, str], of_best: str = '') -> dict[str, Any]:
     """Return the content of ``tune.json``.
 
     Args:
         study: the study.
         command: the command line of the study.
-        commands: the command line that trains each trial, by number.
+        commands: the command line that trained each trial, by number.
+        of_best: the command line that trains with the settings of the best trial anew.
     """
     rows, importances, best = trial_rows(study), compute_importances(study), study.best
     found = next((row for row in rows if best is not None and row.number == best.number), None)
@@ -262,7 +263,7 @@ def document(study: Study, command: str, commands: Mapping[int, str]) -> dict[st
         'ranges': {name: list(span) for name, span in plan.ranges.items()},
         'own': dict(plan.own),
         'settings': plan.as_texts(),
-        'best': None if found is None else {**asdict(found), 'command': commands.get(found.number, '')},
+        'best': None if found is None else {**asdict(found), 'command': of_best},
         'importances': {'shares': dict(importances.shares), 'method': importances.method},
         'trials': [{**asdict(row), 'command': commands.get(row.number, '')} for row in rows],
         'sections': make_sections(study, rows, importances),

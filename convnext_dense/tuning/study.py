@@ -39,6 +39,8 @@ BEAT = 30.0
 """Seconds between signs of life."""
 SETUP_LOCK, TRIAL_LOCK = '.study.lock', '.trial.lock'
 SETTINGS_KEY, VALUES_KEY, WORKER_KEY, BEAT_KEY, REASON_KEY = 'settings', 'values', 'worker', 'alive_at', 'reason'
+RANGE_OF = 'range of '
+"""Begins the names of ranges in the settings of a study."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Plan:
         return {
             **self.settings,
             'metric': f'{self.metric} ({self.rule} is better)',
-            **{f'range of {name}': str(one) for name, one in self.ranges.items()},
+            **{f'{RANGE_OF}{name}': str(one) for name, one in self.ranges.items()},
             'pruner': self.pruner,
             'seed': str(self.seed),
         }
@@ -359,8 +361,7 @@ class Study:
             study.set_user_attr(SETTINGS_KEY, wanted)
         elif line := _difference(found, wanted):
             raise UserError(
-                f'the study {self.plan.name} in {self.work_dir} has {line}: use the same settings, or choose another '
-                'folder with --work-dir'
+                f'the study {self.plan.name} in {self.work_dir} {line}, or choose another folder with --work-dir'
             )
         if not study.get_trials(deepcopy=False):
             inside = {name: own for name, own in self.plan.own.items() if own in self.plan.ranges[name]}
@@ -387,8 +388,30 @@ def _value(trial: FrozenTrial) -> float:
 
 
 def _difference(found: Mapping[str, str], wanted: Mapping[str, str]) -> str:
-    """Describe the first difference between the settings of a study and those that are wanted; empty if none."""
-    for key in [*found, *wanted]:
+    """Describe how the settings of a study differ from those that are wanted, and what to do; empty if not.
+
+    Ranges are described all at once, by what ``--search`` would set, and other settings by the first that differs.
+    """
+    others = [key for key in [*found, *wanted] if not key.startswith(RANGE_OF)]
+    for key in others:
         if found.get(key) != wanted.get(key):
-            return f'{key} {found.get(key, "none")!r}, not {wanted.get(key, "none")!r}'
-    return ''
+            return f'has {key} {found.get(key, "none")!r}, not {wanted.get(key, "none")!r}: use the same settings'
+    before, now = (
+        {key.removeprefix(RANGE_OF): text for key, text in one.items() if key.startswith(RANGE_OF)}
+        for one in (found, wanted)
+    )
+    if before == now:
+        return ''
+    changed = [name for name in before if now.get(name) != before[name]]
+    added = [name for name in now if name not in before]
+    parts = [f'searches {name} in {before[name]} and this command {_searched(now.get(name))}' for name in changed]
+    if added:
+        parts.append(f'does not search {", ".join(added)} as this command does')
+    fixes = [f'--search {",".join(f"{name}={before[name]}" for name in changed)}'] if changed else []
+    if before.keys() != now.keys():
+        fixes.append(f'--only {",".join(before)}')
+    return f'{", ".join(parts)}: continue it with {" ".join(fixes)}'
+
+
+def _searched(span: str | None) -> str:
+    return f'in {span}' if span is not None else 'does not'

@@ -126,7 +126,7 @@ def test_lead_compares_with_the_config(study):
 
 
 def test_document_is_json_without_nan(study, tmp_path):
-    content = document(study, 'convnext-dense tune', {study.best.number: 'convnext-dense train'})
+    content = document(study, 'convnext-dense tune', {}, 'convnext-dense train')
     content['trials'][0]['validations'] = [float('nan'), 1.0]
     file = write_document(content, tmp_path)
     read = json.loads(file.read_text(), parse_constant=lambda name: pytest.fail(name))

@@ -161,20 +161,29 @@ def test_own_value_outside_of_its_range_is_tried_and_no_parameter(tmp_path):
 @pytest.mark.parametrize(
     ('change', 'line'),
     [
-        (dict(ranges={**RANGES, 'lr': Range(1e-4, 1e-1)}), "range of lr '1e-06:0.1', not '0.0001:0.1'"),
-        (dict(ranges={'lr': RANGES['lr']}), "range of drop_path '0:0.4', not 'none'"),
-        (dict(pruner='median'), "pruner 'none', not 'median'"),
-        (dict(seed=3), "seed '0', not '3'"),
-        (dict(settings={'config': 'xyz'}), "config 'abc', not 'xyz'"),
+        (
+            dict(ranges={**RANGES, 'lr': Range(1e-4, 1e-1)}),
+            'searches lr in 1e-06:0.1 and this command in 0.0001:0.1: continue it with --search lr=1e-06:0.1',
+        ),
+        (
+            dict(ranges={'lr': RANGES['lr']}),
+            'searches drop_path in 0:0.4 and this command does not: continue it with --search drop_path=0:0.4 '
+            '--only lr,drop_path',
+        ),
+        (
+            dict(ranges={**RANGES, 'mixup': Range(0, 1)}, own={'lr': 1e-5, 'drop_path': 0.1, 'mixup': 1.0}),
+            'does not search mixup as this command does: continue it with --only lr,drop_path',
+        ),
+        (dict(pruner='median'), "has pruner 'none', not 'median': use the same settings"),
+        (dict(seed=3), "has seed '0', not '3': use the same settings"),
+        (dict(settings={'config': 'xyz'}), "has config 'abc', not 'xyz': use the same settings"),
     ],
 )
 def test_study_with_other_settings_is_refused(tmp_path, change, line):
     Study(tmp_path, None, plan())
     with pytest.raises(UserError) as error:
         Study(tmp_path, None, plan(**change))
-    assert str(error.value) == (
-        f'the study study in {tmp_path} has {line}: use the same settings, or choose another folder with --work-dir'
-    )
+    assert str(error.value) == (f'the study study in {tmp_path} {line}, or choose another folder with --work-dir')
 
 
 def test_run_in_the_folder_is_refused(tmp_path):

@@ -22,6 +22,7 @@ from ...io.files import replaced_folder
 from ..arguments import command_line
 from ..commercial import check_commercial
 from ..prepared_test import PreparedTest
+from ..terminal import one_line
 
 DATA_SECTIONS = ('data', 'duplicates')
 """Sections about the data, whose leads are printed."""
@@ -87,7 +88,7 @@ def summary(diagnosis: Diagnosis, findings: Findings | None) -> list[str]:
     lines += [f'{one.title.lower()}: {one.lead}' for one in diagnosis.sections if one.id in DATA_SECTIONS and one.lead]
     for number, step in enumerate(diagnosis.steps[:STEPS], 1):
         lines.append(f'{"to try next:" if number == 1 else "":<12} {number}. {step.advice} ({step.reason})')
-    return lines
+    return [*map(one_line, lines)]
 
 
 def _next(args: argparse.Namespace) -> str:
