@@ -1,8 +1,11 @@
 """The browser of predictions in Chromium: filters, the score slider, the viewer, label maps, and links to a view."""
 
 import re
+from dataclasses import replace
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from convnext_dense.analysis.page.build import write_page
 from tests.analysis.page.test_content import command, write_pretraining
@@ -122,7 +125,7 @@ def test_the_viewer_by_keys(pages, open_page):
         ['balloon', '0.90', 'right'],
         ['bird', '0.60', 'right'],
     ]
-    assert 'Findings: on background missed' in dialog.locator('.side').inner_text()
+    assert 'Findings: on background not found' in dialog.locator('.side').inner_text()
     page.keyboard.press('ArrowRight')
     assert '2 of 40' in dialog.inner_text()
     page.keyboard.press('ArrowLeft')
@@ -197,6 +200,28 @@ def test_label_maps_beside_the_image_with_one_legend(pages, open_page):
     dialog.locator('.legend.classes').get_by_role('button', name='water').click()
     page.wait_for_timeout(50)
     assert at(0, 5, 5)[3] == 0 and at(0, 5, 60) == [*water, 255]
+
+
+def test_label_maps_of_more_classes_than_gray_values(tmp_path, open_page):
+    diagnosis = examples.segmentation(tmp_path / 'run/diagnosis', 2)
+    names = [f'class {number}' for number in range(300)]
+    colors = [(number % 7 * 30, number // 7, 90) for number in range(300)]
+    for image in diagnosis.images:
+        for file in (image.truth_map, image.predicted_map):
+            path = tmp_path / 'run/diagnosis' / file
+            labels = np.asarray(Image.open(path)).astype(int)
+            labels = np.where(labels == 255, 65535, labels + 255)  # 255, 256 and 257 are classes, as 65535 is none
+            Image.fromarray(np.stack([labels % 256, labels // 256, 0 * labels], axis=-1).astype(np.uint8)).save(path)
+    examples.write(replace(diagnosis, classes=names, colors=colors), tmp_path / 'run/diagnosis')
+    write_page(tmp_path / 'run', tmp_path / 'page.html', command, 300)
+    page = open_page(tmp_path / 'page.html', '#/run/predictions?image=1')
+    dialog = page.get_by_role('dialog')
+    dialog.locator('.panels canvas').nth(2).wait_for()
+    legend = [text.split('\n')[0] for text in dialog.locator('.legend.classes .key').all_inner_texts()]
+    assert [re.sub(r'\s*[\d.]+%.*', '', text) for text in legend] == [*names[255:258], 'wrong', 'not labeled']
+    box = dialog.locator('.panels .stage').nth(3).bounding_box()
+    page.mouse.move(box['x'] + box['width'] * 0.1, box['y'] + box['height'] * 45.5 / 120)
+    assert dialog.locator('.readout').inner_text() == 'true class 256, predicted class 255'
 
 
 def test_thumbnails_of_label_maps_show_what_is_chosen(pages, open_page):
