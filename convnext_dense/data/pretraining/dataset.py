@@ -30,8 +30,9 @@ from .subset import select_files
 class UnlabeledImages(ImageFilesDataset):
     """Data set of all images in a folder and its subfolders, whatever their layout and labels.
 
-    A sample is ``dict(image=(3, S, S) float tensor, path=str, skipped=[paths])``. A key is an index, or a pair of an
-    index and an augmentation seed from :class:`~convnext_dense.data.sampler.SeededSampler`.
+    A sample is ``dict(image=(3, S, S) float tensor, path=str, skipped=[paths], seed=int)``. A key is an index, or a
+    pair of an index and a seed from :class:`~convnext_dense.data.sampler.SeededSampler`, of augmentation and
+    hidden patches; without one, ``seed`` is None.
 
     Args:
         root: the folder; see :func:`~.find.find_images` for what is left out.
@@ -100,7 +101,8 @@ class UnlabeledImages(ImageFilesDataset):
 
     def __getitem__(self, key: int | SeededIndex) -> dict:
         read = self.read(key)
-        return {'image': read.image, 'path': read.path, 'skipped': read.skipped}
+        seed = key[1] if isinstance(key, tuple) else None
+        return {'image': read.image, 'path': read.path, 'skipped': read.skipped, 'seed': seed}
 
 
 @FUNCTIONS.register_module()
@@ -108,14 +110,17 @@ def collate_unlabeled(samples: Sequence[dict]) -> dict:
     """Collate a batch without its unreadable images.
 
     Returns:
-        A dict with ``inputs`` (N, 3, S, S), ``paths``, and ``skipped``, the paths of unreadable images.
+        A dict with ``inputs`` (N, 3, S, S), ``paths``, ``seeds`` of the images, or None if one has none, and
+        ``skipped``, the paths of unreadable images.
     """
     readable = [sample for sample in samples if sample['image'] is not None]
+    seeds = [sample.get('seed') for sample in readable]
     return {
         # default_collate stacks in the memory that a worker shares with the main process
         'inputs': default_collate([s['image'] for s in readable])
         if readable
         else torch.empty(0, 3, WARP_FROM, WARP_FROM),
         'paths': [s['path'] for s in readable],
+        'seeds': None if None in seeds else seeds,
         'skipped': [path for s in samples for path in s['skipped']],
     }
