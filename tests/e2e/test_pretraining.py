@@ -234,7 +234,6 @@ def test_a_killed_run_is_resumed_to_the_same_end(run, config, data, tmp_path):
     [
         (('--classes', 'car'), '--classes car: for pretraining labels play no role: leave it out'),
         (('--balance',), '--balance is for data with classes, and for pretraining labels play no role'),
-        (('--bands', '1,2'), '--bands is for detection and segmentation: models for pretraining take RGB'),
         (('--tile', '64'), '--tile 64 is for detection and segmentation: leave it out for pretraining'),
         (('--image-size', '100', '100'), 'images of 100 x 100 cannot be cut into patches of 32 x 32'),
     ],
