@@ -96,7 +96,7 @@ class PretrainingTask(SquareImagesTask):
     def set_bands(self, cfg: Config, options: BandOptions) -> None:
         cfg.model.setdefault('data_preprocessor', {'type': OWN_PREPROCESSOR})
         set_bands(cfg, options)
-        left_out = set(cfg.left_out_for_bands)
+        left_out = set(cfg.get('left_out_for_bands') or ())
         for dataset in own_datasets(cfg):
             left_out |= _leave_out_options(dataset.get('transform') or {}, trains(dataset))
         cfg.left_out_for_bands = sorted(left_out)
