@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from ..io.image_size import ImageSize
     from ..results import Result
     from ..weights.preprocessing import Preprocessing
+    from .tuned import Tuned
 
 
 class PretrainingTask(SquareImagesTask):
@@ -184,6 +186,12 @@ class PretrainingTask(SquareImagesTask):
             mean, std = (part.numpy() for part in (image.sample.mean, image.sample.std))
             results.append(Reconstruction.from_prediction(own, mean, std))
         return results
+
+    def tuned_settings(self, cfg: Config, starts_from_weights: bool) -> dict[str, Tuned]:
+        found = super().tuned_settings(cfg, starts_from_weights)
+        if 'drop_path' in found:
+            found['drop_path'] = replace(found['drop_path'], by_default=False, why_not='pre-training has none')
+        return found
 
     def training_parts(self, model: Any, image: Tensor) -> Iterator[Part]:
         yield Part('model', [image])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -242,6 +243,37 @@ def test_what_makes_no_sense_is_refused(config, data, tmp_path, error, flags, me
     assert run_verb('train', [str(config), '--data', str(data), '--work-dir', str(tmp_path / 'run'), *flags]) == 2
     assert message in error()
     assert not (tmp_path / 'run').exists()
+
+
+def test_two_runs_are_compared_by_their_loss_in_tests(run, tmp_path, error):
+    other = tmp_path / 'other'
+    other.mkdir()
+    for file in run.glob('*.py'):
+        shutil.copy(file, other)
+    assert run_verb('compare', [str(run), str(other)]) == 2
+    line = error()
+    assert f'{run} is a run for pretraining, of which there are no records to compare: `' in line
+    assert f' {run}` measures the reconstruction loss on unseen images; run it for both' in line
+
+
+def test_find_lr_runs_to_its_end(config, data, tmp_path, capsys):
+    argv = [str(config), '--data', str(data), '--work-dir', str(tmp_path), '--steps', '24']
+    assert run_verb('find_lr', [*argv, '--cfg-options', *OPTIONS]) == 0
+    assert 'total batch 8' in capsys.readouterr().out
+    losses = json.loads((tmp_path / 'find_lr' / 'find_lr.json').read_text())['losses']
+    assert len(losses) > 5 and losses[0] == pytest.approx(1.0, abs=0.05)  # of patches painted in their mean
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(600)
+def test_a_study_takes_the_lowest_loss(config, data, tmp_path, capsys):
+    argv = [str(config), '--data', str(data), '--work-dir', str(tmp_path), '--trials', '2', '--epochs', '1']
+    assert run_verb('tune', [*argv, '--cfg-options', *OPTIONS]) == 0
+    out = capsys.readouterr().out
+    assert '2 trials for the lowest raw/reconstruction_loss: lr 0.001 to 0.1, weight_decay' in out
+    assert 'drop_path (pre-training has none; --only names it)' in out
+    found = [read_scalars(tmp_path / f'trial_00{number}')['val/raw/reconstruction_loss'][-1][1] for number in (0, 1)]
+    assert f'best: trial_00{int(np.argmin(found))}, raw/reconstruction_loss {min(found):.4f}' in out
 
 
 def test_the_best_of_a_curve_is_the_lowest_loss(run, capsys):

@@ -74,11 +74,11 @@ def find_records(run: Path, command: Callable[..., str]) -> Path:
     if found := next((file for file in files if file.is_file()), None):
         return found
     config = find_run_config(folder) if find_work_dir(folder) else None
-    task = TASKS.get(((read_literals(config) if config else None) or {}).get('task', ''))
-    if task is not None and not task.metrics.is_diagnosed:
+    known = TASKS.get(((read_literals(config) if config else None) or {}).get('task', ''))
+    if known is not None and not known.metrics.is_diagnosed:
         raise UserError(
-            f'{run} is a run for {task.name}, of which there are no records to compare: `{command("test", run)}` '
-            f'measures the {task.metrics.title}; run it for both'
+            f'{run} is a run for {known.name}, of which there are no records to compare: `{command("test", run)}` '
+            f'measures the {known.metrics.title}; run it for both'
         )
     raise UserError(f'{run} has no records to compare: `{command("diagnose", run)}` writes them, then compare again')
 
