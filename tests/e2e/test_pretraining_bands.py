@@ -106,6 +106,13 @@ def test_a_segmentor_with_the_same_bands_starts_with_its_stem(scenes, run, tmp_p
     capsys.readouterr()
 
 
+def test_weights_of_rgb_keep_their_stem_and_the_decoder_paints_anew(scenes, tmp_path):
+    assert train(scenes, tmp_path / 'rgb', data='rgb8', epochs='1') == 0
+    assert train(scenes, tmp_path / 'run', *BANDS, '--pretrained', str(tmp_path / 'rgb'), epochs='1') == 0
+    log = next((tmp_path / 'run').glob('*/*.log')).read_text()
+    assert 'fresh: pred; left over in the file: pred; the stem is fitted to 4 bands' in log
+
+
 @pytest.mark.parametrize(
     ('data', 'flags', 'message'),
     [

@@ -96,3 +96,31 @@ def test_parts_of_the_folder(images):
     assert (len(train), len(val)) == (9, 3)
     assert {*train.paths.tolist()}.isdisjoint(val.paths.tolist())
     assert train.kept_split == val.kept_split
+
+
+def test_bands_come_as_stored_in_the_order_that_is_asked_for(tmp_path):
+    values = np.random.default_rng(0).integers(0, 4096, (3, 64, 64, 6)).astype(np.float32)
+    values[0, :8, :8] = np.nan
+    for number, image in enumerate(values):
+        np.save(tmp_path / f'{number}.npy', image)
+    config = dict(
+        type='convnext_dense.UnlabeledImages',
+        root=str(tmp_path),
+        split='val',
+        source='train',
+        transform=dict(input_size=64, crop_ratio=1.0),
+        bands=(5, 1, 3),
+        stored_bands=6,
+        fill=(7.0, 8.0, 9.0),
+        shown=(3, 3, 1),
+    )
+    data = DATASETS.build(config)
+    assert data.preprocessing is None and data.metainfo == {'shown_channels': [2, 2, 1]}
+    batch = collate_unlabeled([data[number] for number in range(3)])
+    expected = values[..., [4, 0, 2]].transpose(0, 3, 1, 2)
+    expected[0, :, :8, :8] = np.reshape((7, 8, 9), (3, 1, 1))
+    np.testing.assert_allclose(batch['inputs'].numpy(), expected, rtol=1e-6)
+    np.save(tmp_path / '3.npy', values[0, ..., :4])
+    data = DATASETS.build(config)
+    with pytest.raises(UserError, match=r'bad image .*3\.npy \(it has 4 bands of float32, and mean and std are of im'):
+        data[3]
