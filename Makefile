@@ -73,9 +73,8 @@ demo: install  ## train a backbone, a detector and a segmentor on drawn images a
 	rm -rf $(DEMO)
 	$(RUN) tools/train.py $(CLASSIFIER) --data sample --work-dir $(DEMO)/1_backbone --epochs 2
 	$(RUN) tools/train.py $(DETECTOR) --data sample --work-dir $(DEMO)/2_detector --pretrained $(DEMO)/1_backbone \
-		--cfg-options train_dataloader.dataset.indices=360 val_dataloader.dataset.indices=20
-	$(RUN) tools/train.py $(SEGMENTOR) --data sample --work-dir $(DEMO)/3_segmentor --pretrained $(DEMO)/1_backbone \
-		--iters 180
+		--epochs 2 --lr 1e-3 --cfg-options train_dataloader.batch_size=2 train_cfg.total_batch_size=2
+	$(RUN) tools/train.py $(SEGMENTOR) --data sample --work-dir $(DEMO)/3_segmentor --pretrained $(DEMO)/1_backbone
 	$(RUN) tools/test.py $(DEMO)/1_backbone --diagnose
 	$(RUN) tools/test.py $(DEMO)/2_detector --diagnose
 	$(RUN) tools/test.py $(DEMO)/3_segmentor --diagnose

@@ -36,6 +36,23 @@ class UntrustedConfig(UserError):
         self.file = file
 
 
+class WorkerOutOfMemory(UserError):
+    """A loader worker that was killed, most likely for lack of memory.
+
+    Args:
+        event: what happened, as the beginning of a sentence.
+        loader: the config's data loader, such as ``'train_dataloader'``.
+        advice: what to do, where no command knows better.
+    """
+
+    def __init__(self, event: str, loader: str, advice: str) -> None:
+        super().__init__(f'{event}: provide more, take smaller images with --image-size, or {advice}')
+        self.event, self.loader = event, loader
+
+    def __reduce__(self) -> tuple[type[UserError], tuple[str]]:
+        return UserError, (str(self),)  # in another process it is told as it is
+
+
 class Stopped(SystemExit):
     """Exit because a signal stopped the run; the exit code is 128 + the signal's number, as in a shell.
 

@@ -89,6 +89,7 @@ TESTED_ELSEWHERE = {
 OF_NO_MODULE = {
     'analysis/page/test_in_browser.py': 'the scripts of analysis/page/assets, in Chromium',
     'analysis/page/test_images_in_browser.py': 'the browser of predictions and its viewer, in Chromium',
+    'analysis/page/test_overview_in_browser.py': 'the overview of several runs, in Chromium',
     'compat/test_only_here.py': 'the rule that only compat/ changes other libraries',
     'checkpoints/test_resume_schedulers.py': 'schedulers in checkpoints/resume.py',
     'cli/commands/test_demo_annotations.py': 'the --format of cli/commands/demo.py',

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..counting import counted
-from ..diagnosis.content import Cell, Column, Diagnosis, Section, Table, Text
+from ..diagnosis.content import Diagnosis, Section, Text
 from ..diagnosis.findings.base import Findings, gallery_images, with_shown_images
 from ..diagnosis.labels_to_check import with_table
 from ..diagnosis.next_steps import next_steps
@@ -27,9 +27,6 @@ from .data_findings import NOTHING, DataFindings
 from .diagnosis_file import write_diagnosis
 from .shown_images import choose_images, show_images
 from .suspect_files import COCO_FILE, CSV_FILE, write_coco, write_csv
-
-COUNTED_SCORES = (0.1, 0.3, 0.5, 0.7, 0.9)
-"""Scores from which predicted objects are counted where nothing can be measured."""
 
 
 class Source(NamedTuple):
@@ -60,22 +57,23 @@ def diagnose(
         run: what is known of the run.
 
     Returns:
-        The diagnosis, and what was found in the records; None without ground truth or images.
+        The diagnosis, and what was found by comparing with ground truth; None without it or without images.
 
     Raises:
         UserError: if a file can't be written.
     """
-    measures = collected.has_truth and bool(collected.images)
-    findings = source.task.find(collected.images, collected.metainfo) if measures else None
-    wanted = [] if findings is None else gallery_images(findings.sections)
+    found = source.task.find(collected.images, collected.metainfo) if collected.images else None
+    findings = found if collected.has_truth else None
+    wanted = [] if found is None else gallery_images(found.sections)
     numbers = choose_images(collected, findings, count, wanted if count else ())
     shown, kept = show_images(collected, findings, numbers, folder)
     classes = [str(name) for name in collected.metainfo['classes']]
-    sections = without_truth(collected, classes) if findings is None else with_shown_images(findings.sections, kept)
+    sections = [] if found is None else with_shown_images(found.sections, kept)
+    sections = without_truth(collected, sections) if findings is None else sections
     suspects = [*([] if findings is None else findings.suspects), *data.suspects]
     sections = [*with_table(sections, suspects, classes), *data.sections]
     facts = None if findings is None else findings.facts
-    known = Known(facts, data.training, data.tested, run, data.leaks, data.compared)
+    known = Known(facts, data.training, data.tested, run, data.leaks, data.compared, collected.weights)
     _write_suspects(collected, suspects, classes, folder)
     if findings is not None:
         _write_records(collected, source, classes, folder)
@@ -121,35 +119,20 @@ def _write_suspects(
             write_coco(folder / COCO_FILE, suspects, classes, sizes)
 
 
-def without_truth(collected: CollectedTest, classes: list[str]) -> list[Section]:
-    """Return what can be said of predictions alone: their number by class."""
+def without_truth(collected: CollectedTest, sections: Sequence[Section]) -> list[Section]:
+    """Return what can be said of predictions alone.
+
+    Args:
+        collected: the images of the test, which have no ground truth.
+        sections: what the task finds in them, whose tables, charts and images are taken.
+    """
     why = 'no image could be tested' if not collected.images else 'the images have no ground truth'
     text = Text(
         f'Nothing is measured, since {why}: no metrics, confusions, errors or suspected labels. '
         f'{counted(len(collected.images), "image")} can be browsed.'
     )
-    table = _predicted(collected, classes)
-    return [Section('predictions', 'Predictions', [text, *([table] if table else [])])]
-
-
-def _predicted(collected: CollectedTest, classes: list[str]) -> Table | None:
-    """Return a table of what is predicted of each class; None for a task whose predictions are not kept."""
-    records = [image.record for image in collected.images]
-    name = Column('class', 'class')
-    if records and all(isinstance(one, ClassifiedImage) for one in records):
-        labels = [int(one.scores.argmax()) for one in records if isinstance(one, ClassifiedImage)]
-        counts = np.bincount(labels, minlength=len(classes)).tolist()
-        return Table('Predicted classes', [name, Column('images', 'count')], list(zip(classes, counts, strict=True)))
-    detected = [one for one in records if isinstance(one, DetectedImage)]
-    if not detected:
-        return None
-    labels_of, scores = (np.concatenate([getattr(one, key) for one in detected]) for key in ('labels', 'scores'))
-    columns = [Column(f'score {score:g} or more', 'count') for score in COUNTED_SCORES]
-    rows: list[list[Cell]] = []
-    for label, one_name in enumerate(classes):
-        own = scores[labels_of == label]
-        rows.append([one_name, *(int((own >= score).sum()) for score in COUNTED_SCORES)])
-    return Table('Predicted objects', [name, *columns], rows)
+    shown = [block for section in sections for block in section.blocks if not isinstance(block, Text)]
+    return [Section('predictions', 'Predictions', [text, *shown])]
 
 
 def _colors(collected: CollectedTest, classes: list[str]) -> list[tuple[int, int, int]]:

@@ -8,15 +8,17 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from ..checkpoints.files import COMMANDS
 from ..config.saved import settings_of_run
 from ..diagnosis.run_facts import RunFacts
-from ..engine import COMMANDS
 from ..engine.csv_log import read_scalars
 from ..tasks import Task
 from ..tasks.tiles import tiles_of
 
 LEARNED_ACCURACY = 'train/decode.acc_seg'
 """Name of the share of right pixels that a segmentor logs in training."""
+RANDOM = 'none'
+"""Value of ``--pretrained`` for random weights."""
 EPOCH = 'epoch'
 """Name under which a run logs its epoch at each optimizer step."""
 
@@ -57,6 +59,9 @@ def read_run_facts(work_dir: Path | None, cfg: Config, task: Task) -> RunFacts:
         _last_tenth(series.get(LEARNED_ACCURACY, [])),
         side,
         None if tiles is None else min(tiles.size),
+        _label_smoothing(cfg),
+        _mixes_images(cfg),
+        bool(curves['ema'][1]) or (cfg.get('default_hooks') or {}).get('ema') is not None,
     )
 
 
@@ -111,10 +116,27 @@ def _last_tenth(points: Sequence[tuple[int, float]]) -> float | None:
 
 def _is_pretrained(cfg: Config, flags: Mapping[str, str], work_dir: Path | None) -> bool | None:
     """Tell whether a run started from weights; None if nothing is known about it."""
+    if flags.get('--pretrained') == RANDOM:
+        return False
     backbone = (cfg.get('model') or {}).get('backbone') or {}
     if cfg.get('pretrained') or '--pretrained' in flags or (backbone.get('init_cfg') or {}).get('checkpoint'):
         return True
     return False if work_dir is not None else None
+
+
+def _label_smoothing(cfg: Config) -> float | None:
+    value = (cfg.get('model') or {}).get('label_smoothing')
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _mixes_images(cfg: Config) -> bool | None:
+    """Tell whether a classifier's training mixes images; None for a model without that setting."""
+    model = cfg.get('model') or {}
+    if 'mixup' not in model:
+        return None
+    mixup = model['mixup'] or {}
+    strength = max(mixup.get('mixup_alpha', 1.0), mixup.get('cutmix_alpha', 0.0)) if mixup else 0.0
+    return strength > 0 and mixup.get('prob', 1.0) > 0
 
 
 def _side(cfg: Config, task: Task) -> int | None:

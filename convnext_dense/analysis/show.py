@@ -88,7 +88,8 @@ class ShowPredictions(Hook):
                     'demo draws large images shrunk'
                 )
             images = counted(len(self.entries), 'image')
-            runner.logger.info(f'{images} with prediction and ground truth: {self.folder}')
+            what = 'with prediction and ground truth' if self.task.has_classes else 'drawn'
+            runner.logger.info(f'{images} {what}: {self.folder}')
 
     def _draw(self, number: int, output: object, metainfo: dict) -> dict:
         """Write the drawing of one image and return its entry in the index."""

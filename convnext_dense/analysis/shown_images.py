@@ -204,7 +204,7 @@ def shown_predictions(record: DetectedImage, findings: ObjectFindings | None) ->
             int(record.labels[number]),
             round(float(record.scores[number]), 4),
             '' if findings is None else findings.predicted[number],
-            None if record.masks is None else _outline(record.masks[number], record.boxes[number], record.size),
+            None if record.masks is None else _outline(record.masks[number], record.size),
         )
         for number in order[:MOST_OBJECTS]
     ]
@@ -220,7 +220,7 @@ def shown_truth(record: DetectedImage, findings: ObjectFindings | None) -> list[
             None if truth.labels[number] == IGNORE_REGION else int(truth.labels[number]),
             None,
             '' if findings is None else findings.true[number],
-            _outline(masks[number], truth.boxes[number], record.size),
+            _outline(masks[number], record.size),
         )
         for number in range(len(truth))
     ]
@@ -236,8 +236,8 @@ def _box(corners: np.ndarray) -> list[float]:
     return [round(one, 1) for one in (x1, y1, x2 - x1, y2 - y1)]
 
 
-def _outline(mask: RunLengths | Polygons | None, box: np.ndarray, size: ImageSize) -> list[list[float]] | None:
-    """Return the outline of a mask, cropped to its box; None without a mask, and in images too large for it."""
+def _outline(mask: RunLengths | Polygons | None, size: ImageSize) -> list[list[float]] | None:
+    """Return the outline of a mask; None without a mask, and in images too large for it."""
     if mask is None or size.height * size.width > MOST_DRAWN:
         return None
     return mask_outline(decode_mask(mask, size), size)

@@ -18,6 +18,7 @@ from .content import Checkpoint
 FILE_PATTERN = re.compile(r'epoch_(\d+)(?:_iter_(\d+))?\.pth|iter_(\d+)\.pth')
 BEST = 'best.pth'
 PROBE = 'linear.pth'  # a frozen backbone with a fitted head, by the verb ``probe``
+COMMANDS = 'commands.txt'  # file in a work dir with the command lines of its runs
 POINTER = 'last_checkpoint'  # file with the newest checkpoint's path, for mmengine's tools
 
 
@@ -46,6 +47,18 @@ def write(content: Checkpoint | dict, path: str | Path) -> None:
 def list_checkpoints(work_dir: str | Path) -> list[Path]:
     """List the checkpoints in a work dir from which a run can resume, including damaged ones, sorted by their step."""
     return sorted((p for p in Path(work_dir).glob('*.pth') if FILE_PATTERN.fullmatch(p.name)), key=sort_key)
+
+
+def refuse_training_run(work_dir: Path) -> None:
+    """Refuse a folder that is the work dir of a training run.
+
+    Raises:
+        UserError: if it is one.
+    """
+    found = [path.name for path in list_checkpoints(work_dir)]
+    found += [name for name in (BEST, COMMANDS) if (work_dir / name).exists()]
+    if found:
+        raise UserError(f'work dir {work_dir} holds a training run ({found[0]}): choose another with --work-dir')
 
 
 def find_newest(work_dir: str | Path) -> Path:

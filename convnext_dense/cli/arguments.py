@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from ..data.class_choice import MERGE_EXAMPLE, ClassChoice, choice_of_flags, par
 from ..errors import UserError
 from ..io.image_size import ImageSize
 from ..sample_data.names import SAMPLES
+from ..weights.file_kind import check_not_foreign
 from ..weights.names import LIGHT_NAMES, check_known, near_names
 from .split_arguments import add_split_arguments, split_rule
 
@@ -35,6 +37,16 @@ WRITE_FORMATS = ('coco', 'yolo', 'voc', 'labelme', 'masks', 'color_masks', 'cvat
 def program(verb: str, script: bool) -> str:
     """The beginning of a verb's command line: the script in ``tools/``, or ``convnext-dense``."""
     return f'python tools/{verb.replace("-", "_")}.py' if script else f'convnext-dense {verb}'
+
+
+def is_module() -> bool:
+    """Tell whether this process was started as ``python -m convnext_dense``."""
+    return Path(__file__).parents[1] in Path(sys.argv[0]).resolve().parents
+
+
+def is_script() -> bool:
+    """Tell whether this process was started by a script, such as those in ``tools/``."""
+    return sys.argv[0].endswith('.py') and not is_module()
 
 
 def command_line(args: argparse.Namespace, verb: str, *arguments: object) -> str:
@@ -359,6 +371,7 @@ def config_and_checkpoint(args: argparse.Namespace) -> tuple[str, str | None]:
 def check_checkpoint(source: str) -> None:
     """Raise a UserError if a source of weights is neither an existing path, nor a URL, nor a possible name."""
     check_known(source)
+    check_not_foreign(source)
     if os.path.exists(source) or ':' in source or source in LIGHT_NAMES:
         return
     near = near_names(source)

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..analysis import DIAGNOSIS_FILE, DIAGNOSIS_FOLDER
 from ..config.find import find_work_dir
 from ..errors import UserError
-from ..io.files import check_replaceable
+from ..io.files import check_parent, check_replaceable
 from ..io.new_folder import NewFolder
 
 SHOWN = 200
@@ -36,6 +36,7 @@ def check_diagnosis(args: argparse.Namespace, out: str | None = None, images: in
                 'folder with --out DIR of the verb diagnose'
             )
         out = str(work_dir / DIAGNOSIS_FOLDER)
+    check_parent(out, '--out')
     check_replaceable(out, DIAGNOSIS_FILE, '--out')
     NewFolder(Path(out).absolute().parent, 'folder', '--out').discard()
     args.diagnosis, args.diagnosed_images = out, images

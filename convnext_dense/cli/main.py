@@ -1,6 +1,6 @@
 """Entry point of the command line: dispatches verbs and prints errors in one line.
 
-Both ``python tools/train.py ...`` and ``convnext-dense train ...`` use it.
+``python tools/train.py ...``, ``convnext-dense train ...`` and ``python -m convnext_dense train ...`` use it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from convnext_dense_doctor.load import LoadMeter
 from ..compat.mmengine_adafactor import defer_adafactor
 from ..errors import Stopped, UntrustedConfig, UserError
 from ..version import __version__
-from .arguments import parse_options, program
+from .arguments import is_script, parse_options, program
+from .interrupts import interrupts_after_imports
 from .openmp import limit_spinning
 from .out_of_memory import explained_memory
 from .parser import Parser
@@ -143,7 +144,8 @@ def run_verb(verb: str, argv: Sequence[str] | None = None) -> int:
     """Run a verb, by default with the process's arguments, and return the exit code (see :func:`main`)."""
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
-        return _run(verb, argv)
+        with interrupts_after_imports():
+            return _run(verb, argv)
     except UserError as error:
         if '--debug' in argv:
             traceback.print_exc()
@@ -174,7 +176,7 @@ def run_verb(verb: str, argv: Sequence[str] | None = None) -> int:
 
 def _run(verb: str, argv: list[str]) -> int:
     verb = find_verb(verb)
-    parser = build_parser(verb, program(verb, script=sys.argv[0].endswith('.py')))
+    parser = build_parser(verb, program(verb, script=is_script()))
     args = parser.parse_args(argv)
     args.prog, args.flags = parser.prog, parser.flags
     args.command_line = shlex.join([*parser.prog.split(), *argv])
@@ -208,3 +210,7 @@ def _while_importing(frames: TracebackType | None) -> bool:
             return True
         frames = frames.tb_next
     return False
+
+
+if __name__ == '__main__':
+    sys.exit(run_command())

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
-from ..errors import UserError
+from ..errors import UserError, WorkerOutOfMemory
 from ..io.out_of_memory import Shortage, explain_shortage, is_out_of_memory
 
 MOST_REMEDIES = 3
@@ -26,19 +27,31 @@ def explained_memory(
         goes_on: tells how to continue a run; None for a command without one.
 
     Raises:
-        UserError: instead of errors of torch, NumPy, OpenCV and the system.
+        UserError: instead of errors of torch, NumPy, OpenCV and the system, and for a loader worker that was killed.
     """
+    rest = partial(_goes_on, goes_on)
     try:
         yield
+    except WorkerOutOfMemory as error:
+        shortage = Shortage(False, None, '', in_evaluation=error.loader != 'train_dataloader')
+        first = _fewer_workers_of(error.loader, flags, cfg)
+        remedies = _first([*first, *find_remedies(args, flags, cfg, shortage)])
+        raise UserError(f'{error.event}: try {remedies}{rest()}') from error
     except UserError:
         raise
     except Exception as error:
         if not is_out_of_memory(error):
             raise
         shortage = explain_shortage(error)
-        remedies = list(dict.fromkeys(find_remedies(args, flags, cfg, shortage)))[:MOST_REMEDIES]
-        rest = f'; {goes_on()}' if goes_on is not None else ''
-        raise UserError(f'{shortage}: try {", or ".join(remedies)}{rest}') from error
+        raise UserError(f'{shortage}: try {_first(find_remedies(args, flags, cfg, shortage))}{rest()}') from error
+
+
+def _first(remedies: Iterable[str]) -> str:
+    return ', or '.join(list(dict.fromkeys(remedies))[:MOST_REMEDIES])
+
+
+def _goes_on(tells: Callable[[], str] | None) -> str:
+    return '' if tells is None else f'; {tells()}'
 
 
 def find_remedies(args: argparse.Namespace, flags: Collection[str], cfg: Any, shortage: Shortage) -> Iterator[str]:
@@ -112,6 +125,13 @@ def _fewer_workers(given: dict[str, Any], cfg: Any, trains: bool) -> Iterator[st
     workers = ((cfg or {}).get(key) or {}).get('num_workers', 0)
     if workers > 1 and not _sets(given, f'{key}.num_workers', 1):
         yield f'--cfg-options {key}.num_workers=1'
+
+
+def _fewer_workers_of(loader: str, flags: Collection[str], cfg: Any) -> Iterator[str]:
+    """Yield fewer workers of a loader that has some: half of them, or none where there is one or it is unknown."""
+    workers = ((cfg or {}).get(loader) or {}).get('num_workers') or 0
+    if '--cfg-options' in flags:
+        yield f'--cfg-options {loader}.num_workers={workers // 2}'
 
 
 def _sets(given: dict[str, Any], key: str, value: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, MutableMapping
+from collections.abc import Collection, Mapping, MutableMapping
 from typing import Any
 
 from mmengine.config import Config
@@ -38,11 +38,7 @@ def freeze(cfg: Config, part: str, options: Collection[str] = ()) -> None:
     backbone = cfg.model.get('backbone')
     if not isinstance(backbone, MutableMapping):
         raise UserError(f'{flag}: {cfg.model.type} has no backbone')
-    with (
-        DefaultScope.overwrite_default_scope(cfg.get('default_scope')),
-        MODELS.switch_scope_and_registry(None) as registry,
-    ):
-        kind: Any = registry.get(backbone['type']) if isinstance(backbone['type'], str) else backbone['type']
+    kind = _class_of(backbone, cfg)
     if kind is None:
         return  # building the model names what is near
     parameters = inspect.signature(kind).parameters.values()
@@ -51,15 +47,41 @@ def freeze(cfg: Config, part: str, options: Collection[str] = ()) -> None:
             f'{flag}: {backbone["type"]} has no frozen_stages, by which backbones are frozen: take one '
             'that has, or give its parameters the lr 0 with optim_wrapper.paramwise_cfg.custom_keys'
         )
-    depths = backbone.get('depths')
-    stages = backbone.get('num_stages') or (len(depths) if isinstance(depths, list | tuple) else STAGES)
-    stages = getattr(kind, 'num_stages', stages)
+    stages = _count_stages(backbone, kind)
     number = {STEM: 0, BACKBONE: stages}.get(part)
     number = int(part) if number is None else number
     if number > stages or (stages == 1 and part not in (STEM, BACKBONE)):
         one = 'one stage, which is all of it' if stages == 1 else f'{stages} stages'
         raise UserError(f'{flag}: {backbone["type"]} has {one}: take --freeze stem or --freeze backbone')
     backbone['frozen_stages'] = number
+
+
+def freezes_backbone(cfg: Config) -> bool:
+    """Whether a config's ``frozen_stages`` are all stages of its backbone."""
+    backbone = cfg.model.get('backbone')
+    if not isinstance(backbone, MutableMapping):
+        return False
+    number, kind = backbone.get('frozen_stages'), _class_of(backbone, cfg)
+    return isinstance(number, int) and kind is not None and number >= _count_stages(backbone, kind)
+
+
+def _class_of(backbone: Mapping[str, Any], cfg: Config) -> Any:
+    """Return the class of a config's backbone; None if none is registered by that name."""
+    kind = backbone['type']
+    if not isinstance(kind, str):
+        return kind
+    with (
+        DefaultScope.overwrite_default_scope(cfg.get('default_scope')),
+        MODELS.switch_scope_and_registry(None) as registry,
+    ):
+        return registry.get(kind)
+
+
+def _count_stages(backbone: Mapping[str, Any], kind: Any) -> int:
+    depths = backbone.get('depths')
+    stages = backbone.get('num_stages') or (len(depths) if isinstance(depths, list | tuple) else STAGES)
+    number: int = getattr(kind, 'num_stages', stages)
+    return number
 
 
 def check_frozen(model: nn.Module, cfg: Config, part: str) -> None:

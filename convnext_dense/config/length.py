@@ -8,8 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..checkpoints import manifest
+from ..checkpoints.files import list_checkpoints
 from ..errors import UserError
 from .find import find_run_config, find_work_dir
+from .saved import settings_of_run
 from .source import read_literals
 
 if TYPE_CHECKING:
@@ -62,6 +65,30 @@ def planned_length(checkpoint: str | Path) -> int | None:
         return None
     loop = saved.get('train_cfg') or {}
     return saved.get('schedule_length') or loop.get('max_epochs') or loop.get('max_iters')
+
+
+def keep_ended_length(cfg: Config, run: str | Path) -> bool:
+    """Keep the length of a run that a hook has ended early, such as by its patience, where it is resumed.
+
+    Nothing of it is left to train, whatever length the config has.
+
+    Args:
+        cfg: the config, which is changed.
+        run: the work dir of the run.
+
+    Returns:
+        Whether the run was ended early, and has the same unit of length as the config.
+    """
+    found = list_checkpoints(run)
+    if not found or not manifest.read(run).get(found[-1].name, {}).get('stopped_early'):
+        return False
+    key = 'max_epochs' if 'max_epochs' in cfg.train_cfg else 'max_iters'
+    own = (settings_of_run(run).get('train_cfg') or {}).get(key)
+    if not isinstance(own, int):
+        return False
+    length = {'epochs' if key == 'max_epochs' else 'iters': own}
+    set_length(cfg, **length, planned=planned_length(run))
+    return True
 
 
 @contextmanager

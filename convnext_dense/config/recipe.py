@@ -24,6 +24,7 @@ from ..tasks import Task, task_of
 from .length import set_length
 from .small_recipe import (
     LARGEST_RAISED_LR,
+    LEAST_WARM_UP,
     MANY_IMAGES,
     VALIDATIONS,
     WARM_UP_SHARE,
@@ -184,7 +185,10 @@ def apply_small_recipe(cfg: Config, given: Given, processes: int = 1) -> list[st
                 use(key, interval, f'validation every {interval} steps' if key == VALIDATION else '')
 
     for key, value in _warm_up(cfg, length, of_epoch):
-        use(key, value, f'warm-up {WARM_UP_SHARE * steps:.0f} of {steps:,} steps' if key.endswith('.end') else '')
+        warm_up = f'warm-up {WARM_UP_SHARE * steps:.0f} of {steps:,} steps'
+        if WARM_UP_SHARE * steps < LEAST_WARM_UP:  # which the runner leaves out
+            warm_up = f'no warm-up in {counted(steps, "step")}'
+        use(key, value, warm_up if key.endswith('.end') else '')
     if _value_at(cfg, MOMENTUM) is not None:
         momentum = ema_momentum(steps)
         use(MOMENTUM, momentum, f'EMA over {1 / momentum:.0f} steps')

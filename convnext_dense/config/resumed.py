@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
+from ..checkpoints.files import COMMANDS
 from ..errors import UserError
 from ..tasks import place_of, task_of
 from ..tasks.tiles import describe_settings, tiles_of
@@ -49,8 +51,8 @@ def check_resumed(cfg: Config, work_dir: str | Path) -> str | None:
     validates_alike = (saved.get('val_dataloader') is None) == (cfg.get('val_dataloader') is None)
     if validates_alike and before != now:
         raise UserError(
-            f'the run had {before}, and now has {now}: resume with the sizes that it had, as in {file}; to change '
-            'them, start a new run from its weights with --pretrained'
+            f'the run had {before}, and now has {now}: resume with the sizes that it had, {_size_flag(file)}; to '
+            'change them, start a new run from its weights with --pretrained'
         )
     places = [place_of(one.train_dataloader.dataset) for one in (saved, cfg)]
     if len({_absolute(place) for place in places}) == 1:
@@ -75,6 +77,15 @@ def check_copy_paste(saved: Mapping[str, Any], prob: float | None) -> None:
     if saved and had != prob:
         said = 'without --copy-paste' if had is None else f'with --copy-paste {had:g}'
         raise UserError(f'the run was started {said}: resume it so, or start a new run with --pretrained')
+
+
+def _size_flag(file: Path) -> str:
+    """Say how the run that saved a config got its image sizes, by the command that started it."""
+    commands = file.parent / COMMANDS
+    text = commands.read_text(errors='replace') if commands.is_file() else ''
+    started = text.splitlines()[0] if text.strip() else ''
+    given = re.search(r'--image-size[ =]\d+ \d+', started)
+    return f'{given[0]}, as it was started' if given else f'as in {file}, without --image-size'
 
 
 def _absolute(places: str) -> tuple[str, ...]:

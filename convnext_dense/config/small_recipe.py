@@ -28,6 +28,8 @@ BATCHES_PER_EPOCH = 8
 """Batches of an epoch at least, above the smallest batch."""
 WARM_UP_SHARE = 0.1
 """Share of the run that its warm-up takes."""
+LEAST_WARM_UP = 2
+"""Steps of a warm-up at least: :func:`~convnext_dense.engine.schedule.fit_schedule` leaves out a shorter one."""
 EMA_SHARE = 0.1
 """Share of the run that the moving average of the weights is over."""
 LARGEST_MOMENTUM = 0.5

@@ -126,9 +126,9 @@ def average_precision_measure(
     These are ``box_AP`` and, if the thresholds are among those of the matches, ``box_AP50`` and ``box_AP75``; what
     ``sizes`` has, such as ``box_APs``; and ``box_AP`` of each class.
 
-    AP of few images is higher in the mean than that of many, so that intervals lie somewhat too high. Of two kinds of
-    drawn data, 95% intervals held the AP of many images in 83% and 86% of the sets with 50 images, and in 84% and 95%
-    of those with 200. Two runs share that in a difference, whose intervals held it in 93% to 98%.
+    AP of few images is higher in the mean than that of many, so that intervals lie somewhat too high. Of drawn data,
+    95% intervals held the AP of 10,000 images in 86% of the sets with 50 images, and in 95% of those with 200. Two
+    runs share that in a difference, whose intervals held it in 93% of either (``benchmarks/diagnosis.py``).
 
     Args:
         matches: of all objects.

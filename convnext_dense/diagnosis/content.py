@@ -12,8 +12,8 @@ from typing import Literal, TypeAlias
 
 Cell: TypeAlias = str | int | float | None
 
-ColumnKind = Literal['text', 'class', 'image', 'count', 'percent', 'number']
-"""Kind of a column's cells: texts, class names, paths of images, int, percent, and float."""
+ColumnKind = Literal['text', 'class', 'image', 'count', 'percent', 'number', 'score']
+"""Kind of a column's cells: texts, class names, paths of images, int, percent, float, and a number from 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,14 @@ class Table:
         columns: its columns.
         rows: cells in the order of the columns.
         note: what is to be known to read it, or empty.
+        marked: numbers of rows that stand out, such as the best one, which a cell says in words as well.
     """
 
     title: str
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell]]
     note: str = ''
+    marked: Sequence[int] = ()
     kind: Literal['table'] = 'table'
 
 
@@ -91,6 +93,7 @@ class Series:
         y: values, as many.
         style: how they are drawn.
         group: the class that it belongs to, by which a page may choose what it shows; None for all classes.
+        color: number of its color, from 1, where it has the same in several charts; None for one by its place.
     """
 
     name: str
@@ -98,6 +101,7 @@ class Series:
     y: Sequence[float | None]
     style: Literal['line', 'points', 'bars', 'reference'] = 'line'
     group: str | None = None
+    color: int | None = None
 
 
 @dataclass(frozen=True)
@@ -222,8 +226,8 @@ class ShownObject:
         box: left, top, width and height, in pixels of the original image.
         label: its class; None for an ignore region of all classes.
         score: in [0, 1]; None if annotated.
-        finding: of a predicted one ``'right'`` or a kind of error, of an annotated one ``'found'``, ``'missed'`` or
-            ``'ignored'``.
+        finding: of a predicted one ``'right'``, a kind of error, or ``'ignored'`` if it counts as neither; of an
+            annotated one ``'found'``, ``'missed'`` or ``'ignored'``; empty where nothing could be measured.
         outline: polygons of its mask, each x, y, x, y, ... in pixels of the original image, simplified; None without.
     """
 
@@ -250,7 +254,9 @@ class ShownImage:
         predicted: predicted objects, with low scores as well; None for tasks without objects.
         label: the true class; None but in classification.
         scores: the highest scores, as (class, score in [0, 1]); None but in classification.
-        truth_map: PNG file with the true class of each pixel as its value, 255 for none; None but in segmentation.
+        truth_map: PNG file with the true class of each pixel; None but in segmentation, and without ground truth. It
+            is gray and its values are classes, 255 for none; of more than 255 classes it is RGB, a pixel's class is
+            red + 256 * green, and 65535 is none.
         predicted_map: PNG file with the predicted classes.
     """
 

@@ -10,8 +10,8 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from ..io.image_size import ImageSize
-from .confusion import mean_of_defined
 from .content import ShownObject
+from .panoptic_quality import image_quality
 from .records import ClassifiedImage, DetectedImage, PanopticImage, SegmentedImage
 from .segmentation import image_iou
 from .suspect_regions import ContradictedImage
@@ -89,9 +89,4 @@ def map_value(record: SegmentedImage) -> float:
 
     It is the mean IoU of the classes in the image, in panoptic segmentation their mean PQ; NaN without ground truth.
     """
-    if not isinstance(record, PanopticImage):
-        return 100 * image_iou(record)
-    tallies = np.array(list(record.tallies.values()), np.float64).reshape(-1, 4)
-    segments = tallies[:, 1] + (tallies[:, 2] + tallies[:, 3]) / 2
-    quality = np.divide(tallies[:, 0], segments, out=np.full(len(segments), np.nan), where=segments > 0)
-    return 100 * float(mean_of_defined(quality[None])[0])
+    return image_quality(record.tallies) if isinstance(record, PanopticImage) else 100 * image_iou(record)

@@ -26,12 +26,13 @@ def reason(suspect: Suspect, classes: Sequence[str]) -> str:
     """Say in words why a label is suspected."""
     given, suggested = (class_name(label, classes) for label in (suspect.label, suspect.suggested))
     whole = suspect.box is None
+    score = '' if suspect.score is None else f' (score {suspect.score:.2f})'
     if suspect.kind == 'class':
-        return f'the model is sure that {"the image shows" if whole else "this is"} {suggested}, not {given}'
+        return f'the model takes {"the image" if whole else "this"} for {suggested}{score}, not {given}'
     if suspect.kind == 'box':
-        return f'the model finds {given} at another place nearby: this box'
+        return f'the model finds {given}{score} at another place nearby: this box'
     if suspect.kind == 'no label':
-        return f'the model finds {suggested} here, where nothing is annotated'
+        return f'the model finds {suggested}{score} here, where nothing is annotated'
     if suspect.kind == 'no object':
         return f'the model sees less of {given} here than in other objects of this class and size'
     if suspect.kind == 'leak':
@@ -75,7 +76,7 @@ def _table(listed: Sequence[Suspect], classes: Sequence[str]) -> Table:
         Column('image', 'image'),
         Column('given', 'class', 'the class by the label'),
         Column('suggested', 'class', 'the class that seems right'),
-        Column('strength', 'percent', 'how strong the disagreement is'),
+        Column('strength', 'score', 'how strong the disagreement is, from 0 to 1'),
         Column('why'),
     ]
     rows: list[list[Cell]] = [
@@ -84,7 +85,7 @@ def _table(listed: Sequence[Suspect], classes: Sequence[str]) -> Table:
             one.path,
             class_name(one.label, classes) or None,
             class_name(one.suggested, classes) or None,
-            100 * one.strength,
+            one.strength,
             reason(one, classes),
         ]
         for rank, one in enumerate(listed[:MOST_ROWS], 1)

@@ -10,6 +10,18 @@ from .confusion import mean_of_defined
 from .intervals import Measure, Quantity
 
 
+def image_quality(tallies: Mapping[int, tuple[float, int, int, int]]) -> float:
+    """Return the PQ of an image in percent, the mean over the classes with segments; NaN without any.
+
+    Args:
+        tallies: of the image, see :func:`panoptic_measure`.
+    """
+    table = np.array(list(tallies.values()), np.float64).reshape(-1, 4)
+    segments = table[:, 1] + (table[:, 2] + table[:, 3]) / 2
+    quality = np.divide(table[:, 0], segments, out=np.full(len(segments), np.nan), where=segments > 0)
+    return 100 * float(mean_of_defined(quality[None])[0])
+
+
 def panoptic_measure(
     tallies: Sequence[Mapping[int, tuple[float, int, int, int]]], class_names: Sequence[str], things: int
 ) -> Measure:

@@ -5,6 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+FALLING = 0.05
+"""Share by which the training loss falls from the third quarter to the last of a run that still learns."""
+LEAST_VALIDATIONS = 4
+"""Validations without which a curve tells nothing."""
+SHORT = 300
+"""Optimizer steps below which a run is short."""
+
 Points = Sequence[tuple[int, float]]
 """Values by epoch or optimizer step, in ascending order."""
 
@@ -27,6 +34,9 @@ class RunFacts:
             segmentor logs it.
         image_side: shorter side, in pixels, at which images enter the network in training; None if it is unknown.
         tile: side of the tiles in pixels of the image; None for whole images.
+        label_smoothing: share of the target that was spread over all classes; None where it is no setting.
+        mixes_images: whether training mixed images by Mixup or CutMix; None where it is no setting.
+        averages: whether the run has averaged weights.
     """
 
     metric: str = ''
@@ -41,6 +51,9 @@ class RunFacts:
     learned_accuracy: float | None = None
     image_side: int | None = None
     tile: int | None = None
+    label_smoothing: float | None = None
+    mixes_images: bool | None = None
+    averages: bool = False
 
     @property
     def watched(self) -> Points:
@@ -51,6 +64,30 @@ class RunFacts:
     def has_small_recipe(self) -> bool:
         """Whether the run had the settings for few images."""
         return self.flags.get('--recipe') == 'small'
+
+    @property
+    def last_losses(self) -> tuple[float, float] | None:
+        """The mean training loss of the third quarter of the run and of the last; None if either is unknown."""
+        if not self.losses:
+            return None
+        end = self.losses[-1][0]
+        before, after = self.mean_loss(end / 2, 3 * end / 4), self.mean_loss(3 * end / 4, end)
+        return None if before is None or after is None else (before, after)
+
+    @property
+    def still_learns(self) -> bool:
+        """Whether the training loss was still falling at the end, or the run is short, and no curve tells more."""
+        if len(self.watched) >= LEAST_VALIDATIONS:  # which tell more
+            return False
+        if self.last_losses is None:
+            return self.is_short
+        before, after = self.last_losses
+        return 0 < after <= (1 - FALLING) * before
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the run has so few optimizer steps that its losses don't tell whether it still learned."""
+        return bool(self.losses) and self.last_losses is None and self.losses[-1][0] < SHORT
 
     def mean_loss(self, start: float, end: float) -> float | None:
         """Compute the mean training loss of optimizer steps after ``start`` up to ``end``; None without any."""

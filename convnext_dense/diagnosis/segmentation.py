@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
@@ -18,14 +17,6 @@ from .records import SegmentedImage
 
 MOST_MEASURED = 1 << 23
 """Pixels of the largest label map whose boundaries and regions are measured as they are: larger ones are thinned."""
-
-
-class RankedImage(NamedTuple):
-    """An image's mean IoU over the classes in its truth or prediction, and the share of right pixels, in [0, 1]."""
-
-    path: str
-    iou: float
-    accuracy: float
 
 
 def count_image(
@@ -64,21 +55,9 @@ def thinning(size: ImageSize) -> int:
     return max(math.ceil(math.sqrt(size.height * size.width / MOST_MEASURED)), 1)
 
 
-def rank_images(images: Sequence[SegmentedImage]) -> list[RankedImage]:
-    """List images by their IoU, the worst first; those without labeled pixels come last, with NaN."""
-    ranked = [RankedImage(image.path, image_iou(image), image_accuracy(image)) for image in images]
-    return sorted(ranked, key=lambda image: (np.isnan(image.iou), image.iou, image.path))
-
-
 def image_iou(image: SegmentedImage) -> float:
     """Return the mean IoU over the classes in an image's truth or prediction, in [0, 1]; NaN without such a class."""
     return float(mean_of_defined(image.pixels.iou[None])[0])
-
-
-def image_accuracy(image: SegmentedImage) -> float:
-    """Return the share of an image's labeled pixels that is predicted right; NaN without labeled pixels."""
-    pixels = image.pixels.true_counts.sum()
-    return float(image.pixels.right.sum() / pixels) if pixels else np.nan
 
 
 def class_boundary_f1(images: Sequence[SegmentedImage]) -> np.ndarray:

@@ -63,9 +63,15 @@ def lead(training: DataStatistics | None, tested: DataStatistics | None) -> str:
         few, most = (int(present[place(counts[present])]) for place in (np.argmin, np.argmax))
         least, highest = int(counts[few]), int(counts[most])
         examples = counted(least, f'{where} {noun}')
-        if least < FEW or highest >= RARE * least:
+        if least == highest and least < FEW:
+            said.insert(0, f'each of the {len(present):,} classes has {examples}')
+        elif least < FEW or highest >= RARE * least:
             compared = f', {_fraction(highest / least)} of {main.classes[most]!r}' if highest >= 2 * least else ''
-            said.insert(0, f'{main.classes[few]!r} has {examples}{compared}')
+            same = np.flatnonzero(counts == least).tolist()
+            others = f' and {counted(len(same) - 1, "other class", "other classes")}' if len(same) > 1 else ''
+            have = 'have' if others else 'has'
+            each = ' each' if others else ''
+            said.insert(0, f'{main.classes[few]!r}{others} {have} {examples}{each}{compared}')
         elif not said:
             number = f'{least:,}' if least == highest else f'{least:,} to {highest:,}'
             said.append(f'{counted(main.images, f"{where} image")}, with {number} {noun}s of each class')
@@ -182,10 +188,10 @@ def _object_blocks(splits: Sequence[DataStatistics]) -> list[Block]:
     rows: list[list[Cell]] = [[name] for name, _ in of_splits]
     counts = [(objects.count_sizes(), objects.count_aspects()) for _, objects in of_splits]
     helps = {
-        'small': 'less than 32 x 32 pixels of the original image',
+        'small': 'up to 32 x 32 pixels of the original image',
         'medium': 'up to 96 x 96 pixels',
         'large': 'more than 96 x 96 pixels',
-        'tall': 'width less than 3/4 of the height',
+        'tall': 'width up to 3/4 of the height',
         'square': 'in between',
         'wide': 'width more than 4/3 of the height',
     }

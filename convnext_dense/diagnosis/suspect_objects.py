@@ -75,7 +75,11 @@ def _of_class(image: DetectedImage, overlap: np.ndarray, confident: np.ndarray, 
     for truth in np.flatnonzero((others.max(axis=0, initial=0) > given) & ~crowd).tolist():
         best = int(others[:, truth].argmax())
         strength = float(others[best, truth]) - float(given[truth])
-        suspects.append(_suspect(image, 'class', strength, truth, int(image.labels[best]), image.truth.boxes[truth]))
+        suspects.append(
+            _suspect(
+                image, 'class', strength, truth, int(image.labels[best]), image.truth.boxes[truth], others[best, truth]
+            )
+        )
     return suspects
 
 
@@ -87,7 +91,7 @@ def _misplaced(image: DetectedImage, overlap: np.ndarray, confident: np.ndarray,
     for truth in np.flatnonzero(close.any(axis=0)).tolist():
         best = int(strengths[:, truth].argmax())
         label, strength = int(image.labels[best]), float(strengths[best, truth])
-        suspects.append(_suspect(image, 'box', strength, truth, label, image.boxes[best]))
+        suspects.append(_suspect(image, 'box', strength, truth, label, image.boxes[best], image.scores[best]))
     return suspects
 
 
@@ -100,7 +104,15 @@ def _unlabeled(image: DetectedImage, overlap: np.ndarray, confident: np.ndarray)
         if not (box_iou(np.broadcast_to(image.boxes[prediction], others.shape), others) >= FOREGROUND_IOU).any():
             kept.append(prediction)
     return [
-        _suspect(image, 'no label', float(image.scores[one]), None, int(image.labels[one]), image.boxes[one])
+        _suspect(
+            image,
+            'no label',
+            float(image.scores[one]),
+            None,
+            int(image.labels[one]),
+            image.boxes[one],
+            image.scores[one],
+        )
         for one in kept
     ]
 
@@ -124,8 +136,23 @@ def _absent(near: Sequence[tuple[DetectedImage, int, float, bool]]) -> list[Susp
 
 
 def _suspect(
-    image: DetectedImage, kind: SuspectKind, strength: float, truth: int | None, suggested: int | None, box: np.ndarray
+    image: DetectedImage,
+    kind: SuspectKind,
+    strength: float,
+    truth: int | None,
+    suggested: int | None,
+    box: np.ndarray,
+    score: float | None = None,
 ) -> Suspect:
     label = None if truth is None else int(image.truth.labels[truth])
     x1, y1, x2, y2 = (float(edge) for edge in box)
-    return Suspect(image.path, kind, strength, label, suggested, (x1, y1, x2, y2), truth)
+    return Suspect(
+        image.path,
+        kind,
+        strength,
+        label,
+        suggested,
+        (x1, y1, x2, y2),
+        truth,
+        score=None if score is None else float(score),
+    )

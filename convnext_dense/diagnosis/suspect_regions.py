@@ -91,7 +91,7 @@ def contradicted_regions(
     return ContradictedImage(path, regions, sure, np.bincount(truth[right], minlength=classes))
 
 
-def suspect_regions(images: Sequence[ContradictedImage]) -> list[Suspect]:
+def suspect_regions(images: Sequence[ContradictedImage], scored: bool = True) -> list[Suspect]:
     """List regions whose label is probably wrong, the most suspected first.
 
     A region is suspected if its mean score is at least the mean score of the rightly predicted pixels of the predicted
@@ -100,13 +100,22 @@ def suspect_regions(images: Sequence[ContradictedImage]) -> list[Suspect]:
 
     Args:
         images: from :func:`contradicted_regions`, of a model that did not learn them.
+        scored: whether confidences are scores of classes, rather than another measure.
     """
     if not images:
         return []
     sure, right = (np.sum(sums, axis=0) for sums in zip(*((image.sure, image.right) for image in images), strict=True))
     thresholds = np.divide(sure, right, out=np.full(len(right), np.inf), where=right > 0)
     return ranked(
-        Suspect(image.path, 'class', region.confidence * region.share, region.label, region.predicted, region.box)
+        Suspect(
+            image.path,
+            'class',
+            region.confidence * region.share,
+            region.label,
+            region.predicted,
+            region.box,
+            score=region.confidence if scored else None,
+        )
         for image in images
         for region in image.regions
         if region.share >= LEAST_SHARE and region.confidence >= thresholds[region.predicted]

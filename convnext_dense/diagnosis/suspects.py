@@ -29,6 +29,7 @@ class Suspect:
         box: left, top, right and bottom edge in pixels; None for the whole image. For ``'box'`` and ``'no label'`` the
             predicted one.
         truth: number of the annotated object; None without one.
+        score: of the class that seems right, in [0, 1]; None where there is none.
         other_path: the other image of ``'duplicate'`` and ``'leak'``.
     """
 
@@ -40,6 +41,7 @@ class Suspect:
     box: tuple[float, float, float, float] | None = None
     truth: int | None = None
     other_path: str | None = None
+    score: float | None = None
 
 
 def ranked(suspects: Iterable[Suspect]) -> list[Suspect]:
@@ -74,5 +76,5 @@ def suspect_images(images: Sequence[ClassifiedImage]) -> list[Suspect]:
         right = int(np.where(scores >= thresholds, scores, -1).argmax())
         margin = float(scores[right]) - float(scores[image.label])
         if scores[right] >= thresholds[right] and margin > 0:
-            suspects.append(Suspect(image.path, 'class', margin, image.label, right))
+            suspects.append(Suspect(image.path, 'class', margin, image.label, right, score=float(scores[right])))
     return ranked(suspects)

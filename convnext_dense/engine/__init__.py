@@ -18,11 +18,10 @@ from .hooks.patience import Patience
 from .hooks.progress import ProgressBar
 from .hooks.run_length import RunLength
 from .lr_range import LrRangeLoop
-from .runner import COMMANDS, Runner
+from .runner import Runner
 from .train_loop import TrainLoop
 
 __all__ = [
-    'COMMANDS',
     'EMA',
     'BadImages',
     'CSVBackend',

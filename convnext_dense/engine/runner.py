@@ -55,7 +55,6 @@ from .workers import explain_dead_workers, use_one_thread
 
 # mmengine's own default hooks: its register_default_hooks accepts None for these only
 MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
-COMMANDS = 'commands.txt'  # file in a work dir with the command lines of its runs
 
 _RUN_NUMBERS = itertools.count(1)
 

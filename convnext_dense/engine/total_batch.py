@@ -76,9 +76,10 @@ def check_one_batch(images: int, per_process: int, processes: int = 1) -> None:
         few = f'{counted(images, "training image")} {"is" if images == 1 else "are"} too few'
         raise UserError(f'{few}: there must be at least 2 for each process')
     if images < per_process * processes:
+        most = max(2, images // processes // 2 * 2)
         raise UserError(
             f'{images} training images are fewer than one batch ({per_process} x {processes} processes): '
-            f'set --cfg-options train_dataloader.batch_size={max(2, images // processes // 2 * 2)} or less'
+            f'take --batch {most} or less (train_dataloader.batch_size={most} in --cfg-options or a config)'
         )
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import cv2
 
-from ..errors import UserError
+from ..errors import UserError, WorkerOutOfMemory
 
 DIED = re.compile(
     r'DataLoader worker \(pid(?:\(s\))? (?P<pid>[\d, ]+)\) (?:is killed by signal: (?P<signal>[^.]+)\.)?'
@@ -52,7 +52,7 @@ def explain_dead_workers(loader: str = 'train_dataloader', resumes: bool = True)
             raise
         advice = f'use fewer workers with --cfg-options {loader}.num_workers=N'
         advice += '; continue from the newest checkpoint with --resume' if resumes else ''
-        raise UserError(_explain(' '.join(texts), deaths, advice)) from error
+        raise _explain(' '.join(texts), deaths, loader, advice) from error
 
 
 def _from_signal_handler(error: Exception) -> RuntimeError | None:
@@ -65,17 +65,17 @@ def _from_signal_handler(error: Exception) -> RuntimeError | None:
     return None
 
 
-def _explain(text: str, deaths: list[re.Match[str]], advice: str) -> str:
-    signal = next((match['signal'] for match in deaths if match['signal']), None)
+def _explain(text: str, deaths: list[re.Match[str]], loader: str, advice: str) -> UserError:
+    signal: str | None = next((match['signal'] for match in deaths if match['signal']), None)
     event = f'loader worker {deaths[0]["pid"]} died' if deaths else 'a loader worker failed'
+    event += f' ({signal})' if signal else ''
     if SHARED_MEMORY.search(text):
         cause = f'most likely out of shared memory ({_shared_memory()}): provide more (docker run --shm-size=8g)'
     elif signal in ('Killed', None):
-        cause = 'most likely killed because it ran out of memory: provide more, take smaller images with --image-size'
+        return WorkerOutOfMemory(f'{event}, most likely killed because it ran out of memory', loader, advice)
     else:
         cause = 'most likely in an image decoder: check the images'
-    signal_name = f' ({signal})' if signal else ''
-    return f'{event}{signal_name}, {cause}, or {advice}'
+    return UserError(f'{event}, {cause}, or {advice}')
 
 
 def _shared_memory() -> str:

@@ -62,7 +62,7 @@ def read_best_scores(source: str | Path, file: Path, weights: str, names: Sequen
             f'{found} is of other classes than {file}, such as {unknown[0]!r}: diagnose the run again, or give a '
             'number with --score'
         )
-    scores = np.array([float(best.get(name) or overall) for name in names])
+    scores = np.array([float(overall if best.get(name) is None else best[name]) for name in names])
     lowest, highest = int(scores.argmin()), int(scores.argmax())
     line = f'best scores from {scores[lowest]:.2f} ({names[lowest]}) to {scores[highest]:.2f} ({names[highest]})'
     if absent := [name for name in names if best.get(name) is None]:

@@ -287,6 +287,21 @@ def check_input(name: str) -> None:
         raise UserError(f'no image, folder or video at {name}: check the path')
 
 
+def check_parent(path: str | Path, option: str = '') -> None:
+    """Check that there is a folder in which a file or folder is to be made, so that a typo makes none.
+
+    Args:
+        path: the file or folder.
+        option: the command-line option that sets it, for the error message.
+
+    Raises:
+        UserError: if there is no such folder.
+    """
+    parent = Path(path).parent
+    if not parent.exists():
+        raise UserError(f'{option} {path}: there is no folder {parent}: make it first, or name another place'.lstrip())
+
+
 def ensure_writable_folder(folder: str | Path, name: str = 'work dir', option: str = '--work-dir') -> None:
     """Create a folder if it does not exist, and check that files can be written to it.
 
@@ -309,16 +324,16 @@ def ensure_writable_folder(folder: str | Path, name: str = 'work dir', option: s
 
 
 def ensure_writable_files(*files: str | Path) -> None:
-    """Check before a long computation that its result files can be written, and create their folders.
+    """Check before a long computation that its result files can be written.
 
     Existing files keep their content, and no empty files are left behind.
 
     Raises:
-        UserError: if a file can't be written.
+        UserError: if a file can't be written, or there is no folder for it.
     """
     for file in map(Path, files):
+        check_parent(file)
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
             new = not file.exists()
             with open(file, 'a'):
                 pass

@@ -107,11 +107,13 @@ class Tuned:
         own: its value in the config.
         change: returns the options that set it to a value.
         by_default: it is searched without being named.
+        why_not: why it is not.
     """
 
     own: float
     change: Callable[[float], Options]
     by_default: bool = True
+    why_not: str = ''
 
     def options(self, value: float) -> Options:
         """Return the options that set it to a value: none for the config's own."""
@@ -139,7 +141,7 @@ def optimizer_settings(cfg: Config, starts_from_weights: bool) -> Iterator[tuple
         own = optimizer.get(name)
         if _is_number(own) and (own > 0 or name != 'lr'):
             key = f'optim_wrapper.optimizer.{name}'
-            yield name, Tuned(own, _setter(key), by_default=own > 0)
+            yield name, Tuned(own, _setter(key), by_default=own > 0, why_not='it is 0')
     rules = wrapper.get('paramwise_cfg') or {}
     backbone = (cfg.get('model') or {}).get('backbone') or {}
     rate = rules.get('decay_rate')
@@ -153,7 +155,8 @@ def optimizer_settings(cfg: Config, starts_from_weights: bool) -> Iterator[tuple
                 return {f'{start}.decay_rate': value, f'{start}.scheme': 'layer_wise'}
             return {start: dict(decay_rate=value, scheme='layer_wise')}
 
-        yield 'layer_decay', Tuned(1.0, decay, by_default=starts_from_weights)
+        why_not = 'for runs that start from weights'
+        yield 'layer_decay', Tuned(1.0, decay, by_default=starts_from_weights, why_not=why_not)
     rate = backbone.get('drop_path_rate', 0.0 if _is_ours(backbone.get('type'), 'ConvNeXt') else None)
     if _is_number(rate):
         yield 'drop_path', Tuned(rate, _setter('model.backbone.drop_path_rate'))

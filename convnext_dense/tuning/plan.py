@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..checkpoints.origins import initial_checkpoints
+from ..config.patience import BEST_KEY
 from ..errors import UserError
 from ..evaluation.metric_names import Rule, rule_of
 from ..tasks import place_of, task_of
 
 if TYPE_CHECKING:
     from mmengine.config import Config
-
-BEST_KEY = 'default_hooks.checkpoint.best'
 
 
 class Watched(NamedTuple):

@@ -16,8 +16,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..analysis.diagnosis_file import plain
 from ..counting import counted
 from ..diagnosis.content import Axis, Block, Chart, Column, Parallel, Section, Series, Table, Text
+from ..diagnosis.findings.shown import defined
 from ..evaluation.metric_names import format_metric
 from ..io.files import atomic_write
 from ..tasks.tuned import SETTINGS
@@ -32,6 +34,8 @@ LEAST_TRIALS = 4
 """Finished trials from which importances are computed."""
 FEW_TRIALS = 20
 """Finished trials below which importances are a hint: a setting that does not matter may come out first."""
+COLORS = {'finished': 1, 'pruned': 2, 'best so far': 3}
+"""Numbers of the colors of series, the same in all charts."""
 STATES = {'COMPLETE': 'finished', 'PRUNED': 'pruned', 'FAIL': 'failed', 'RUNNING': 'running'}
 
 
@@ -136,7 +140,9 @@ def compute_importances(study: Study) -> Importances:
 def make_sections(study: Study, rows: Sequence[TrialRow], importances: Importances) -> list[Section]:
     """Make the sections of a page: history, trials, importances, settings against metric, parallel coordinates."""
     plan = study.plan
-    blocks: list[Block] = [_table(rows, list(plan.ranges), plan.metric)]
+    blocks: list[Block] = [
+        _table(rows, list(plan.ranges), plan.metric, None if study.best is None else study.best.number)
+    ]
     if any(row.value is not None for row in rows):
         blocks.insert(0, _history(rows, plan.metric, plan.rule == 'greater'))
     sections = [Section('tune', 'Search for settings', blocks, _lead(study, rows))]
@@ -178,8 +184,9 @@ def _lead(study: Study, rows: Sequence[TrialRow]) -> str:
     return text
 
 
-def _table(rows: Sequence[TrialRow], names: Sequence[str], metric: str) -> Table:
+def _table(rows: Sequence[TrialRow], names: Sequence[str], metric: str, best: int | None) -> Table:
     failed = any(row.state == 'failed' for row in rows)
+    place = next((i for i, row in enumerate(rows) if row.number == best), None)
     columns = [
         Column('trial', 'count', 'its number, by which its folder trial_NNN in the work dir is named'),
         Column(metric, 'number', 'the best value at a validation, that of best.pth'),
@@ -192,16 +199,18 @@ def _table(rows: Sequence[TrialRow], names: Sequence[str], metric: str) -> Table
     cells = [
         [
             row.number,
-            _finite(row.value),
+            defined(row.value),
             *(row.values.get(name) for name in names),
-            row.state,
+            f'{row.state}, the best' if row.number == best else row.state,
             len(row.validations),
             row.minutes,
             *([row.reason if row.state == 'failed' else None] if failed else []),
         ]
         for row in rows
     ]
-    return Table('Trials', columns, cells, 'the first trial has the settings of the config')
+    return Table(
+        'Trials', columns, cells, 'the first trial has the settings of the config', [] if place is None else [place]
+    )
 
 
 def _history(rows: Sequence[TrialRow], metric: str, greater: bool) -> Chart:
@@ -215,9 +224,13 @@ def _history(rows: Sequence[TrialRow], metric: str, greater: bool) -> Chart:
     for state in ('finished', 'pruned'):
         points = [(row.number, row.value) for row in rows if row.state == state and row.value is not None]
         if points:
-            series.append(Series(state, [x for x, _ in points], [y for _, y in points], 'points'))
+            series.append(Series(state, [x for x, _ in points], [y for _, y in points], 'points', color=COLORS[state]))
     if reached:
-        series.append(Series('best so far', [x for x, _ in reached], [y for _, y in reached], 'line'))
+        series.append(
+            Series(
+                'best so far', [x for x, _ in reached], [y for _, y in reached], 'line', color=COLORS['best so far']
+            )
+        )
     return Chart('History', Axis('trial'), Axis(metric), series)
 
 
@@ -226,14 +239,14 @@ def _against(name: str, rows: Sequence[TrialRow], metric: str) -> Chart:
     for state in ('finished', 'pruned'):
         points = [(row.values[name], row.value) for row in rows if row.state == state and name in row.values]
         if points:
-            series.append(Series(state, [x for x, _ in points], [y for _, y in points], 'points'))
+            series.append(Series(state, [x for x, _ in points], [y for _, y in points], 'points', color=COLORS[state]))
     return Chart(f'{name} and {metric}', Axis(name, log=SETTINGS[name].log), Axis(metric), series)
 
 
 def _parallel(study: Study, rows: Sequence[TrialRow]) -> Parallel:
     plan = study.plan
     axes = [Axis(name, span.low, span.high, SETTINGS[name].log) for name, span in plan.ranges.items()]
-    values = [[*(row.values.get(name) for name in plan.ranges), _finite(row.value)] for row in rows]
+    values = [[*(row.values.get(name) for name in plan.ranges), defined(row.value)] for row in rows]
     return Parallel(
         'Settings of all trials',
         [*axes, Axis(plan.metric)],
@@ -244,17 +257,14 @@ def _parallel(study: Study, rows: Sequence[TrialRow]) -> Parallel:
     )
 
 
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
-
-
-def document(study: Study, command: str, commands: Mapping[int, str]) -> dict[str, Any]:
+def document(study: Study, command: str, commands: Mapping[int, str], of_best: str = '') -> dict[str, Any]:
     """Return the content of ``tune.json``.
 
     Args:
         study: the study.
         command: the command line of the study.
-        commands: the command line that trains each trial, by number.
+        commands: the command line that trained each trial, by number.
+        of_best: the command line that trains with the settings of the best trial anew.
     """
     rows, importances, best = trial_rows(study), compute_importances(study), study.best
     found = next((row for row in rows if best is not None and row.number == best.number), None)
@@ -267,10 +277,10 @@ def document(study: Study, command: str, commands: Mapping[int, str]) -> dict[st
         'ranges': {name: list(span) for name, span in plan.ranges.items()},
         'own': dict(plan.own),
         'settings': plan.as_texts(),
-        'best': None if found is None else {**asdict(found), 'command': commands.get(found.number, '')},
+        'best': None if found is None else {**asdict(found), 'command': of_best},
         'importances': {'shares': dict(importances.shares), 'method': importances.method},
         'trials': [{**asdict(row), 'command': commands.get(row.number, '')} for row in rows],
-        'sections': [asdict(section) for section in make_sections(study, rows, importances)],
+        'sections': make_sections(study, rows, importances),
     }
 
 
@@ -278,16 +288,8 @@ def write_document(content: Mapping[str, Any], work_dir: Path) -> Path:
     """Write ``tune.json`` into a study's work dir, with null for NaN and infinity, and return its path."""
     path = work_dir / FILE_NAME
     with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(_plain(content), indent=1, allow_nan=False) + '\n')
+        temporary.write_text(json.dumps(plain(content), indent=1, allow_nan=False) + '\n')
     return path
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _plain(one) for key, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def command_text(program: str, arguments: Sequence[str]) -> str:

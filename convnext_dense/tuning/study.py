@@ -24,29 +24,23 @@ from ..errors import UserError
 from ..evaluation.metric_names import Rule
 from ..io.files import HOST, ensure_writable_folder
 from ..tasks.tuned import SETTINGS, rounded
+from .pruners import STARTUP_TRIALS, Pruner, make_pruner
 from .ranges import Range
 from .storage import open_storage, with_retries
 
 if TYPE_CHECKING:
     from optuna import Trial
-    from optuna.pruners import BasePruner
     from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial, TrialState
 
-PRUNERS = ('median', 'hyperband', 'none')
-STARTUP_TRIALS = 5
-"""Trials that are drawn at random, or given, before the sampler learns from them and the pruner compares with them."""
-WARM_UP_SHARE = 0.2
-"""Share of a trial's validations in which the median pruner does not compare it."""
 STALE = 300.0
 """Seconds without a sign of life after which a trial of another machine counts as abandoned."""
 BEAT = 30.0
 """Seconds between signs of life."""
 SETUP_LOCK, TRIAL_LOCK = '.study.lock', '.trial.lock'
 SETTINGS_KEY, VALUES_KEY, WORKER_KEY, BEAT_KEY, REASON_KEY = 'settings', 'values', 'worker', 'alive_at', 'reason'
-COMMANDS = 'commands.txt'  # which a run has in its work dir, and a study has not
-
-Pruner = Literal['median', 'hyperband', 'none']
+RANGE_OF = 'range of '
+"""Begins the names of ranges in the settings of a study."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +74,7 @@ class Plan:
         return {
             **self.settings,
             'metric': f'{self.metric} ({self.rule} is better)',
-            **{f'range of {name}': str(one) for name, one in self.ranges.items()},
+            **{f'{RANGE_OF}{name}': str(one) for name, one in self.ranges.items()},
             'pruner': self.pruner,
             'seed': str(self.seed),
         }
@@ -121,7 +115,7 @@ class Study:
     def __init__(self, work_dir: str | Path, url: str | None, plan: Plan) -> None:
         self.work_dir, self.plan = Path(work_dir), plan
         ensure_writable_folder(work_dir)
-        _check_folder(self.work_dir)
+        checkpoints.refuse_training_run(self.work_dir)
         with FileLock(self.work_dir / SETUP_LOCK):
             self.storage: BaseStorage = open_storage(self.work_dir, url)
             self._study = with_retries(self._load)
@@ -352,7 +346,8 @@ class Study:
         import optuna
 
         direction: Literal['maximize', 'minimize'] = 'maximize' if self.plan.rule == 'greater' else 'minimize'
-        parts: dict[str, Any] = dict(storage=self.storage, sampler=self._sampler(0), pruner=make_pruner(self.plan))
+        pruner = make_pruner(self.plan.pruner, self.plan.validations)
+        parts: dict[str, Any] = dict(storage=self.storage, sampler=self._sampler(0), pruner=pruner)
         try:
             study = optuna.load_study(study_name=self.plan.name, **parts)
         except KeyError:
@@ -366,8 +361,7 @@ class Study:
             study.set_user_attr(SETTINGS_KEY, wanted)
         elif line := _difference(found, wanted):
             raise UserError(
-                f'the study {self.plan.name} in {self.work_dir} has {line}: use the same settings, or choose another '
-                'folder with --work-dir'
+                f'the study {self.plan.name} in {self.work_dir} {line}, or choose another folder with --work-dir'
             )
         if not study.get_trials(deepcopy=False):
             inside = {name: own for name, own in self.plan.own.items() if own in self.plan.ranges[name]}
@@ -383,18 +377,6 @@ class Study:
         return TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS)
 
 
-def make_pruner(plan: Plan) -> BasePruner:
-    """Make the pruner of a study, in whose steps a trial has as many as validations."""
-    from optuna.pruners import HyperbandPruner, MedianPruner, NopPruner
-
-    if plan.pruner == 'none' or plan.validations < 2:
-        return NopPruner()
-    if plan.pruner == 'hyperband':
-        return HyperbandPruner(min_resource=1, max_resource=plan.validations, reduction_factor=3)
-    warm_up = max(1, round(WARM_UP_SHARE * plan.validations))
-    return MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=warm_up + 1)
-
-
 def folder_name(number: int) -> str:
     """Return the name of a trial's folder."""
     return f'trial_{number:03d}'
@@ -405,21 +387,31 @@ def _value(trial: FrozenTrial) -> float:
     return trial.value
 
 
-def _check_folder(work_dir: Path) -> None:
-    """Refuse the work dir of a run.
-
-    Raises:
-        UserError: if it is one.
-    """
-    found = [path.name for path in checkpoints.list_checkpoints(work_dir)]
-    found += [name for name in (checkpoints.BEST, COMMANDS) if (work_dir / name).exists()]
-    if found:
-        raise UserError(f'work dir {work_dir} holds a training run ({found[0]}): choose another with --work-dir')
-
-
 def _difference(found: Mapping[str, str], wanted: Mapping[str, str]) -> str:
-    """Describe the first difference between the settings of a study and those that are wanted; empty if none."""
-    for key in [*found, *wanted]:
+    """Describe how the settings of a study differ from those that are wanted, and what to do; empty if not.
+
+    Ranges are described all at once, by what ``--search`` would set, and other settings by the first that differs.
+    """
+    others = [key for key in [*found, *wanted] if not key.startswith(RANGE_OF)]
+    for key in others:
         if found.get(key) != wanted.get(key):
-            return f'{key} {found.get(key, "none")!r}, not {wanted.get(key, "none")!r}'
-    return ''
+            return f'has {key} {found.get(key, "none")!r}, not {wanted.get(key, "none")!r}: use the same settings'
+    before, now = (
+        {key.removeprefix(RANGE_OF): text for key, text in one.items() if key.startswith(RANGE_OF)}
+        for one in (found, wanted)
+    )
+    if before == now:
+        return ''
+    changed = [name for name in before if now.get(name) != before[name]]
+    added = [name for name in now if name not in before]
+    parts = [f'searches {name} in {before[name]} and this command {_searched(now.get(name))}' for name in changed]
+    if added:
+        parts.append(f'does not search {", ".join(added)} as this command does')
+    fixes = [f'--search {",".join(f"{name}={before[name]}" for name in changed)}'] if changed else []
+    if before.keys() != now.keys():
+        fixes.append(f'--only {",".join(before)}')
+    return f'{", ".join(parts)}: continue it with {" ".join(fixes)}'
+
+
+def _searched(span: str | None) -> str:
+    return f'in {span}' if span is not None else 'does not'

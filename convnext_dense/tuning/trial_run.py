@@ -15,10 +15,10 @@ from typing import Literal, NamedTuple, Protocol
 from filelock import FileLock, Timeout
 
 from ..checkpoints import lock as run_lock
+from ..checkpoints.files import COMMANDS
 from ..engine.csv_log import read_scalars
 from ..errors import UserError
 from ..evaluation.metric_names import find_metric
-from .study import COMMANDS
 
 LOG = 'output.log'
 """File in a trial's folder with all that its processes have printed."""

@@ -21,8 +21,9 @@ from ..io.cache import cache_folder
 from ..io.files import atomic_write
 from ..io.progress import progress_bar
 from ..paper import OFFICIAL_WEIGHTS
+from .file_kind import SHARD_LIST, file_kind
 from .names import DISTILLED, check_known, clip_repository, near_names
-from .reader import SHARD_LIST, file_kind, read_shard_list
+from .reader import read_shard_list
 
 # Hosts whose file names end in the first eight digits of the file's SHA-256.
 HASH_IN_NAME = ('download.pytorch.org', 'download.openmmlab.com')

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from ..errors import UserError
+from .file_kind import SHARD_LIST, START, checked_kind
 
 # Objects that training scripts store with the weights: mmengine its logs, the official scripts and timm's their
 # arguments. They are read as IgnoredObject, which holds nothing and does nothing.
@@ -26,9 +27,6 @@ IGNORED_OBJECTS = (
     *('numpy.ndarray', 'numpy.dtype'),
 )
 
-# Large weights are split into files model-00001-of-00002.safetensors and so on, with a list of them whose name ends
-# so (transformers' SAFE_WEIGHTS_INDEX_NAME).
-SHARD_LIST = '.index.json'
 SHARD = re.compile(r'(.+)-\d{5}-of-(?!00001)\d{5}(\.\w+)')
 
 
@@ -43,26 +41,6 @@ class IgnoredObject:
 
     def __setstate__(self, state: object) -> None:
         pass
-
-
-def file_kind(start: bytes) -> str:
-    """Detect the kind of a file by its first bytes.
-
-    Args:
-        start: the first 16 bytes or more, or the whole file if it is shorter.
-
-    Returns:
-        ``'zip'`` or ``'pickle'`` (from torch.save), ``'safetensors'``, ``'web page'``, ``'empty'`` or ``'unknown'``.
-    """
-    if not start:
-        return 'empty'
-    if start.startswith(b'PK\x03\x04'):
-        return 'zip'
-    if start.lstrip().lower().startswith((b'<!doctype', b'<html', b'<head', b'<?xml')):
-        return 'web page'
-    if start[8:9] == b'{' and int.from_bytes(start[:8], 'little') < 2**27:  # the length of its JSON header
-        return 'safetensors'
-    return 'pickle' if start.startswith(b'\x80') else 'unknown'
 
 
 def read_checkpoint(path: str | Path, trust_pickle: bool = False, mapped: bool = False) -> dict:
@@ -110,20 +88,12 @@ def read_shard_list(path: Path) -> list[str]:
 def _read_file(path: Path, trust_pickle: bool, mapped: bool) -> dict:
     try:
         with open(path, 'rb') as file:
-            start = file.read(64)
+            start = file.read(START)
     except FileNotFoundError:
         raise UserError(f'no {path.name} in {path.parent}, which has only a part of its model: add the file') from None
     except OSError as error:
         raise UserError(f'checkpoint {path} cannot be read ({error.strerror})') from None
-    kind = file_kind(start)
-    if kind == 'empty':
-        raise UserError(f'checkpoint {path} is empty: writing it was interrupted, take another one')
-    if kind == 'web page':
-        raise UserError(f'{path} is a web page, not a checkpoint: the download failed, download it again')
-    if kind == 'unknown':
-        raise UserError(
-            f'{path} is not a checkpoint: expected a file of torch.save or safetensors, it starts with {start[:4]!r}'
-        )
+    kind = checked_kind(path, start)
     content = _read_safetensors(path) if kind == 'safetensors' else _read_pickle(path, kind, trust_pickle, mapped)
     if not isinstance(content, dict):
         raise UserError(f'{path} is not a checkpoint: it holds a {type(content).__name__}, not a dict of weights')

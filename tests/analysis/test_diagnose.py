@@ -47,10 +47,13 @@ def test_without_ground_truth_predictions_are_counted_and_can_be_browsed(tmp_pat
     collected = classified(tmp_path, 5, label=NO_LABEL)
     diagnosis, findings = diagnose(collected, CLASSIFIER, tmp_path, 10)
     assert findings is None and not diagnosis.headlines and len(diagnosis.images) == 5
-    text, table = diagnosis.sections[0].blocks
+    text, table, gallery = diagnosis.sections[0].blocks
     assert 'no ground truth' in text.text and '5 images can be browsed' in text.text
     expected = np.bincount([image.record.scores.argmax() for image in collected.images], minlength=3)
-    assert [tuple(row) for row in table.rows] == list(zip(CLASSES, expected.tolist(), strict=True))
+    assert [(name, times) for name, times, _ in table.rows] == list(zip(CLASSES, expected.tolist(), strict=True))
+    confidence = [image.record.scores.max() for image in collected.images]
+    assert gallery.images == np.argsort(confidence).tolist() and gallery.title == 'Least confident'
+    assert not (tmp_path / 'records.npz').exists() and all(one.findings == [] for one in diagnosis.images)
 
 
 def test_predicted_objects_are_counted_by_score(tmp_path):
@@ -58,7 +61,9 @@ def test_predicted_objects_are_counted_by_score(tmp_path):
     image = DiagnosedImage(detected_image((), predicted), has_truth=False)
     collected = CollectedTest(images=[image], metainfo={'classes': CLASSES}, has_truth=False)
     diagnosis, _ = diagnose(collected, DETECTOR, tmp_path, 0)
-    rows = [list(row) for row in diagnosis.sections[0].blocks[1].rows]
+    text, table, chart = diagnosis.sections[0].blocks
+    rows = [list(row) for row in table.rows]
+    assert 'no ground truth' in text.text and sum(chart.series[0].y) == 3
     assert rows == [['cat', 2, 2, 1, 1, 1], ['dog', 0, 0, 0, 0, 0], ['cow', 1, 1, 0, 0, 0]]
     assert not diagnosis.images and not (tmp_path / 'images').exists()
 

@@ -48,6 +48,30 @@ def test_a_run_by_steps_whose_saved_config_counts(tmp_path):
     assert found.image_side == 128
 
 
+@pytest.mark.parametrize(('value', 'started'), [('none', False), ('dinov3_tiny', True)])
+def test_random_weights_that_were_asked_for_are_random(tmp_path, value, started):
+    run = write_log(tmp_path / 'run', [(1, 'train/loss', 1.0)], f'tools/train.py c.py --pretrained {value}')
+    cfg = read_config(CLASSIFIER, None, 'sample', needs_data=False)
+    assert read_run_facts(run, cfg, task_of(cfg)).pretrained is started
+
+
+@pytest.mark.parametrize(
+    ('options', 'expected'),
+    [
+        ({}, (0.1, True, True)),
+        ({'model.label_smoothing': 0.0, 'model.mixup.prob': 0.0}, (0.0, False, True)),
+        ({'model.mixup': None, 'default_hooks.ema': None}, (0.1, False, False)),
+    ],
+)
+def test_what_a_classifier_learns_from(options, expected):
+    cfg = read_config(CLASSIFIER, options, 'sample', needs_data=False)
+    found = read_run_facts(None, cfg, task_of(cfg))
+    assert (found.label_smoothing, found.mixes_images, found.averages) == expected
+    cfg = read_config(DETECTOR, None, needs_data=False)
+    detector = read_run_facts(None, cfg, task_of(cfg))
+    assert (detector.label_smoothing, detector.mixes_images) == (None, None)
+
+
 def test_masks_come_before_boxes(tmp_path):
     rows = [(1, 'val/raw/box_AP', 40), (1, 'val/raw/mask_AP', 35)]
     found = read_run_facts(write_log(tmp_path / 'run', rows), Config({}), TASKS['detection'])

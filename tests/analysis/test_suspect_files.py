@@ -44,7 +44,7 @@ def test_csv_has_a_row_for_each_whatever_is_in_the_names(suspects, tmp_path):
     ]
     assert rows[4][6:10] == ['1', '2', '10.5', '20.12']
     assert rows[0][3:5] == [CLASSES[1], 'cat'] and rows[0][10] == '/val/y.png'
-    assert rows[1][-1] == 'the model is sure that this is Füchse\nund Dächse, not cat'
+    assert rows[1][-1] == 'the model takes this for Füchse\nund Dächse, not cat'
     assert all(row[-1] for row in rows)
 
 
@@ -66,7 +66,7 @@ def test_coco_file_is_read_by_pycocotools_and_by_our_reader(suspects, tmp_path):
         'kind': 'class',
         'given': 'cat',
         'suggested': CLASSES[2],
-        'reason': 'the model is sure that this is Füchse\nund Dächse, not cat',
+        'reason': 'the model takes this for Füchse\nund Dächse, not cat',
     }
     for one in coco.anns.values():
         assert one['area'] == one['bbox'][2] * one['bbox'][3] and one['iscrowd'] == 0

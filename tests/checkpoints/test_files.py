@@ -26,6 +26,15 @@ def test_no_checkpoint_is_an_error(tmp_path):
         checkpoint.find_newest(tmp_path / 'absent')
 
 
+@pytest.mark.parametrize('name', ['epoch_3.pth', 'iter_10.pth', 'best.pth', 'commands.txt'])
+def test_a_folder_with_a_training_run_is_refused(tmp_path, name):
+    (tmp_path / 'linear.pth').touch()
+    checkpoint.refuse_training_run(tmp_path)
+    (tmp_path / name).touch()
+    with pytest.raises(UserError, match=rf'{tmp_path} holds a training run \({name}\): choose another'):
+        checkpoint.refuse_training_run(tmp_path)
+
+
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
     path = tmp_path / 'epoch_1.pth'
     checkpoint.write({'a': 1}, path)

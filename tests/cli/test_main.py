@@ -77,6 +77,62 @@ def test_checkpoint_that_is_missing_or_truncated(error, image_folder, tmp_path, 
         assert str(path) in line
 
 
+@pytest.mark.parametrize('verb', ['test', 'diagnose', 'demo', 'export-onnx', 'convert-weights', 'push', 'train'])
+def test_a_file_that_is_no_checkpoint_is_what_the_error_is_about(error, tmp_path, verb):
+    text = tmp_path / 'README.md'
+    text.write_text('# About')
+    own = {
+        'demo': [ATTO, str(text), str(text)],
+        'export-onnx': [ATTO, str(text), str(tmp_path / 'x.onnx')],
+        'convert-weights': [str(text), str(tmp_path / 'x.pth')],
+        'push': [str(text), str(tmp_path / 'out'), '--to', 'timm'],
+        'train': [ATTO, '--pretrained', str(text)],
+    }
+    assert cli.run_verb(verb, own.get(verb, [ATTO, str(text)])) == 2
+    assert error().startswith(f'error: {text} is not a checkpoint: expected a file of torch.save or safetensors')
+
+
+def test_folders_are_not_made_for_a_mistyped_place(error, tmp_path, monkeypatch, checkpoint, own_image_folder):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'run').mkdir()
+    (tmp_path / 'run' / 'records.npz').touch()
+    (tmp_path / 'other.npz').touch()
+    model, data = [ATTO, str(checkpoint)], str(own_image_folder)
+    for verb, arguments in (
+        ('adapt', ['mmdet:fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py', '--arch', 'tiny', '--out', 'no/x/a.py']),
+        ('benchmark', ['--out', 'no/x/b']),
+        ('check-data', [ATTO, '--data', data, '--json', 'no/x/a.json']),
+        ('check-data', [ATTO, '--data', data, '--sheet', 'no/x/a.png']),
+        ('compare', ['run', 'other.npz', '--out', 'no/x/a.json']),
+        ('compare', ['run', 'other.npz', '--out-page', 'no/x/a.html']),
+        ('convert-data', [data, 'no/x/a', '--to', 'yolo']),
+        ('convert-weights', [str(checkpoint), 'no/x/a.pth']),
+        ('demo', [*model, data, '--out-dir', 'no/x/a']),
+        ('diagnose', [*model, '--out', 'no/x/a']),
+        ('export-onnx', [*model, 'no/x/a.onnx']),
+        ('find-lr', [ATTO, '--data', data, '--out', 'no/x/a']),
+        ('plot-log', ['run', '--out', 'no/x/a.png']),
+        ('push', [str(checkpoint), 'no/x/a', '--to', 'timm']),
+        ('report', ['run', '--out', 'no/x/a.html']),
+        ('roadmap', ['--out', 'no/x/a']),
+        ('sample', ['--format', 'yolo', 'no/x/a']),
+        ('test', [*model, '--data', data, '--out', 'no/x/a.json']),
+        ('test', [*model, '--data', data, '--out-predictions', 'no/x/a.json']),
+        ('test', [*model, '--data', data, '--show-dir', 'no/x/a']),
+    ):
+        assert cli.run_verb(verb, arguments) == 2, verb
+        assert 'there is no folder no/x: make it first, or name another place' in error(), verb
+        assert not (tmp_path / 'no').exists(), verb
+
+
+@pytest.mark.parametrize('module', ['convnext_dense', 'convnext_dense.cli.main'])
+def test_the_package_runs_as_a_module(module, tmp_path):
+    command = [sys.executable, '-W', 'ignore', '-m', module, 'train']
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 2 and done.stdout == ''
+    assert done.stderr.startswith('error: CONFIG is missing, for example: convnext-dense train ')
+
+
 def test_options_without_a_value(error, image_folder, tmp_path):
     assert train(image_folder, tmp_path, options=('randomness.seed',)) == 2
     assert "'randomness.seed' is not KEY=VALUE" in error()

@@ -13,6 +13,7 @@ from mmengine.config import Config
 from convnext_dense.cli import run_verb
 from convnext_dense.cli.main import build_parser
 from convnext_dense.cli.out_of_memory import explained_memory
+from convnext_dense.engine.workers import explain_dead_workers
 from convnext_dense.errors import UserError
 from tests.helpers.run_tool import ATTO, ROOT, train
 
@@ -73,6 +74,29 @@ def test_the_machine_has_no_memory(error, asked):
     free = r'[\d.]+ GB are free, and this process holds [\d.]+: try --batch auto, or '
     assert re.match(f'the machine is out of memory: {asked}{free}', message)
     assert message.count(', or ') == 2
+
+
+@pytest.mark.parametrize(
+    ('verb', 'loader', 'cfg', 'expected'),
+    [
+        ('train', 'train_dataloader', config(), ['train_dataloader.num_workers=2', '--batch auto', '--tile 512']),
+        ('test', 'test_dataloader', config(), ['test_dataloader.num_workers=2', 'batch_size=1', 'tile']),
+        ('test', 'test_dataloader', None, ['test_dataloader.num_workers=0', 'batch_size=1', 'tile']),
+        ('probe', 'val_dataloader', None, ['val_dataloader.num_workers=0', '--image-size H W', 'other programs']),
+    ],
+)
+def test_a_worker_that_was_killed_has_remedies_too(verb, loader, cfg, expected):
+    def died():
+        with explain_dead_workers(loader, resumes=verb == 'train'):
+            raise RuntimeError('DataLoader worker (pid 7) is killed by signal: Killed. ')
+
+    with pytest.raises(UserError) as raised:
+        died()
+    message = explain(verb, raised.value, cfg, lambda: 'continue')
+    said = 'loader worker 7 died (Killed), most likely killed because it ran out of memory'
+    assert message.startswith(f'{said}: try ') and message.endswith('; continue')
+    remedies = message.partition(': try ')[2].split(', or ')
+    assert len(remedies) == 3 and all(one in said for one, said in zip(expected, remedies, strict=True)), remedies
 
 
 @pytest.mark.parametrize(

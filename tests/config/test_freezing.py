@@ -3,7 +3,7 @@
 import pytest
 from mmengine.config import Config
 
-from convnext_dense.config.freezing import check_frozen, freeze
+from convnext_dense.config.freezing import check_frozen, freeze, freezes_backbone
 from convnext_dense.config.read import read_config
 from convnext_dense.engine.building import build_model
 from convnext_dense.errors import UserError
@@ -76,6 +76,24 @@ def test_what_cannot_be_frozen_is_said_in_one_line(backbone, options, said):
     cfg = config('det/cascade_convnext_a_coco', **backbone)
     with pytest.raises(UserError, match=said):
         freeze(cfg, 'backbone', options)
+
+
+@pytest.mark.parametrize(
+    ('name', 'backbone', 'frozen'),
+    [
+        ('classification/convnext_a', {}, False),
+        ('classification/convnext_a', dict(frozen_stages=3), False),
+        ('classification/convnext_a', dict(frozen_stages=4), True),
+        ('classification/convnext_iso_s', dict(frozen_stages=0), False),
+        ('classification/convnext_iso_s', dict(frozen_stages=1), True),
+        ('seg/upernet_convnext_a_ade20k', dict(type='mmseg.ResNet', num_stages=3, frozen_stages=3), True),
+        ('seg/upernet_convnext_a_ade20k', dict(type='mmseg.ResNet', num_stages=4, frozen_stages=3), False),
+    ],
+)
+def test_whether_all_stages_are_frozen(name, backbone, frozen):
+    cfg = config(name)
+    cfg.model.backbone.update(backbone)
+    assert freezes_backbone(cfg) is frozen
 
 
 def test_a_model_without_a_backbone_is_named():

@@ -1,8 +1,11 @@
 """The length of a run, and the schedule that follows it."""
 
+import json
+
 import pytest
 
-from convnext_dense.config.length import planned_length, schedule_following, set_length
+from convnext_dense.checkpoints import manifest
+from convnext_dense.config.length import keep_ended_length, planned_length, schedule_following, set_length
 from convnext_dense.errors import UserError
 
 
@@ -57,6 +60,22 @@ def test_the_planned_length_is_read_from_the_config_that_a_run_saved(tmp_path):
     ):
         config.write_text(text)
         assert planned_length(tmp_path) == length
+
+
+def test_a_run_that_ended_early_keeps_its_length(cfg, tmp_path):
+    (tmp_path / 'x.py').write_text('train_cfg = dict(max_epochs=40)\nschedule_length = 30')
+    (tmp_path / 'epoch_2.pth').touch()
+    for entries in ({}, {'epoch_2.pth': {}}, {'epoch_1.pth': {'stopped_early': True}}):
+        (tmp_path / manifest.FILE_NAME).write_text(json.dumps(entries))
+        assert not keep_ended_length(cfg, tmp_path) and cfg.train_cfg.max_epochs == 300
+    (tmp_path / manifest.FILE_NAME).write_text(json.dumps({'epoch_2.pth': {'stopped_early': True}}))
+    assert keep_ended_length(cfg, tmp_path)
+    warmup, cosine = cfg.param_scheduler
+    assert (cfg.train_cfg.max_epochs, cfg.schedule_length) == (40, 30)
+    assert (warmup.end, cosine.begin, cosine.end) == (2, 2, 40)
+    in_steps = cfg.copy()
+    in_steps.train_cfg = dict(max_iters=7)
+    assert not keep_ended_length(in_steps, tmp_path) and in_steps.train_cfg.max_iters == 7
 
 
 def test_another_pipeline_follows_the_length(cfg):

@@ -1,10 +1,12 @@
 """``--recipe small`` on configs: what it sets, what it leaves alone, and what a resumed run keeps."""
 
+import logging
 import math
 
 import pytest
 from mmengine.config import Config
 
+from convnext_dense.config.length import set_length
 from convnext_dense.config.read import read_config
 from convnext_dense.config.recipe import (
     Given,
@@ -14,6 +16,7 @@ from convnext_dense.config.recipe import (
     keep_settings,
     recipe_to_keep,
 )
+from convnext_dense.engine.schedule import fit_schedule
 from convnext_dense.errors import UserError
 
 ATTO = 'configs/classification/convnext_a.py'
@@ -125,6 +128,18 @@ def test_another_librarys_way_to_state_the_batch():
     assert cfg.optim_wrapper.accumulative_counts == 1 and cfg.auto_scale_lr.enable is False
     assert cfg.optim_wrapper.optimizer.lr == pytest.approx(4 * 1e-4 * math.sqrt(8 / 32))
     assert cfg.train_cfg.max_epochs == 40  # of 25 steps
+
+
+@pytest.mark.parametrize(('epochs', 'said'), [(9, 'no warm-up in 9 steps'), (20, 'warm-up 2 of 20 steps')])
+@pytest.mark.parametrize('path', [ATTO, 'configs/seg/upernet_convnext_a_ade20k.py'])
+def test_a_warm_up_is_said_where_the_run_has_one(path, epochs, said, caplog):
+    cfg = config(path, images=8)
+    steps = 'max_iters' in cfg.train_cfg
+    set_length(cfg, iters=epochs) if steps else set_length(cfg, epochs=epochs)
+    (line,) = apply_small_recipe(cfg, Given(length='as given'))
+    assert f', {said}, ' in line
+    fitted = fit_schedule(cfg.param_scheduler, 1, epochs, logging.getLogger('test'))
+    assert any(part['type'] == 'LinearLR' for part in fitted) == ('no warm-up' not in said)
 
 
 def test_a_schedule_without_warm_up_gets_none():

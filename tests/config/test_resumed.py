@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+from convnext_dense.config.find import find_run_config
 from convnext_dense.config.resumed import check_resumed
 from convnext_dense.errors import UserError
 from tests.config.test_compare import CASCADE, UPERNET, read, write_run
@@ -27,7 +28,12 @@ def test_another_image_size_is_refused(config, tmp_path):
 
     work_dir, cfg = write_run(tmp_path / 'run', read(config, 'sample')), read(config, 'sample')
     task_of(cfg).set_image_size(cfg, ImageSize(96, 96))
-    with pytest.raises(UserError, match=r'the run had .* and now has .*96.*: resume with the sizes that it had'):
+    said = r'the run had .* and now has .*96.*: resume with the sizes that it had'
+    with pytest.raises(UserError, match=said) as error:
+        check_resumed(cfg, work_dir)
+    assert f'had, as in {find_run_config(work_dir)}, without --image-size; to change' in str(error.value)
+    (work_dir / 'commands.txt').write_text('train a.py --image-size 64 80 --batch 2\ntrain a.py --resume\n')
+    with pytest.raises(UserError, match='the sizes that it had, --image-size 64 80, as it was started; to change'):
         check_resumed(cfg, work_dir)
 
 

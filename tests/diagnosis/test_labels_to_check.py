@@ -11,8 +11,9 @@ BOX = (0.0, 0.0, 5.0, 5.0)
 @pytest.mark.parametrize(
     ('suspect', 'said'),
     [
-        (Suspect('a', 'class', 0.5, 0, 1), 'the model is sure that the image shows dog, not cat'),
-        (Suspect('a', 'class', 0.5, 0, 1, BOX), 'the model is sure that this is dog, not cat'),
+        (Suspect('a', 'class', 0.3, 0, 1, score=0.47), 'the model takes the image for dog (score 0.47), not cat'),
+        (Suspect('a', 'class', 0.5, 0, 1, BOX, score=0.9), 'the model takes this for dog (score 0.90), not cat'),
+        (Suspect('a', 'class', 0.5, 0, 1, BOX), 'the model takes this for dog, not cat'),
         (Suspect('a', 'box', 0.5, 0, 0, BOX), 'the model finds cat at another place nearby: this box'),
         (Suspect('a', 'no label', 0.5, None, 1, BOX), 'the model finds dog here, where nothing is annotated'),
         (
@@ -45,8 +46,9 @@ def test_a_table_is_added_to_the_section():
     assert classes == before[0] and section.lead == 'Lead.'
     text, table = section.blocks
     assert text == Text('Look.') and isinstance(table, Table) and len(table.rows) == 500
-    assert table.rows[0][:5] == [1, 'train/x', 'dog', 'cat', 99.0]
-    assert table.rows[1][:5] == [2, '599', 'cat', 'dog', pytest.approx(59.9)]
+    assert table.rows[0][:5] == [1, 'train/x', 'dog', 'cat', 0.99]
+    assert table.rows[1][:5] == [2, '599', 'cat', 'dog', pytest.approx(0.599)]
+    assert table.columns[4].kind == 'score'  # as in captions and in suspects.csv
     assert table.note == 'The first 500 of 601 labels. All are in suspects.csv beside this diagnosis.'
     assert all(len(row) == len(table.columns) for row in table.rows)
 

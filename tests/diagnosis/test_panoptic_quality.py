@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from convnext_dense.diagnosis.panoptic_quality import panoptic_measure
+from convnext_dense.diagnosis.panoptic_quality import image_quality, panoptic_measure
 from convnext_dense.evaluation.panoptic import PanopticQuality, Tally
 
 NAMES = ('cat', 'dog', 'sky', 'sea')
@@ -30,3 +30,10 @@ def test_quality_is_that_of_the_metric_with_images_as_often_as_they_count(times)
     }
     del expected['images']
     assert {name: value for name, value in named.items() if not np.isnan(value)} == pytest.approx(expected)
+
+
+def test_quality_of_images():
+    values = [image_quality(tallies) for tallies in TALLIES]
+    assert values == pytest.approx([100 * (1.6 / 2.5 + 0.9) / 2, 0, 100 * (0 + 0.7) / 2])
+    assert values == pytest.approx([quality([tallies])['PQ'] for tallies in TALLIES])
+    assert np.isnan([image_quality({}), image_quality({0: Tally(0, 0, 0, 0)})]).all()

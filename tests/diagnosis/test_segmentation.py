@@ -8,12 +8,10 @@ from sklearn.metrics import f1_score, precision_score, recall_score
 from convnext_dense.diagnosis.boundary import boundary_f1, count_boundaries
 from convnext_dense.diagnosis.confusion import Confusion
 from convnext_dense.diagnosis.segmentation import (
-    RankedImage,
     class_boundary_f1,
     count_image,
     image_iou,
     measure,
-    rank_images,
 )
 from convnext_dense.errors import UserError
 from convnext_dense.evaluation import IoU
@@ -102,25 +100,18 @@ def test_boundaries_are_left_out_where_they_were_not_measured():
         class_boundary_f1(images)
 
 
-def test_images_ranked_by_iou():
+def test_iou_of_images():
     truth = np.array([[0, 0, 1, 1]])
     maps = {'right': truth, 'wrong': 1 - truth, 'half': np.zeros_like(truth), 'foreign': np.full_like(truth, 9)}
-    images = [count_image(path, truth, prediction, 3) for path, prediction in maps.items()]
-    images.insert(0, count_image('unlabeled', np.full((1, 4), 255), truth, 3))
-    ranked = rank_images(images)
-    assert ranked[:4] == [
-        RankedImage('foreign', 0, 0),
-        RankedImage('wrong', 0, 0),
-        RankedImage('half', 0.25, 0.5),  # IoU 2 / 4 and 0
-        RankedImage('right', 1, 1),
-    ]
-    assert ranked[4].path == 'unlabeled' and np.isnan(ranked[4][1:]).all()
-    assert image_iou(images[3]) == 0.25
+    images = {path: count_image(path, truth, prediction, 3) for path, prediction in maps.items()}
+    values = {path: image_iou(image) for path, image in images.items()}
+    assert values == {'right': 1, 'wrong': 0, 'half': 0.25, 'foreign': 0}  # of half, 2 / 4 and 0
+    assert np.isnan(image_iou(count_image('unlabeled', np.full((1, 4), 255), truth, 3)))
 
 
 def test_no_images():
     nothing = measure([], NAMES)
-    assert np.isnan(nothing.values()).all() and len(nothing.quantities) == 24 and rank_images([]) == []
+    assert np.isnan(nothing.values()).all() and len(nothing.quantities) == 24
 
 
 def test_sizes_that_differ_and_labels_that_are_no_class_are_refused():

@@ -27,6 +27,8 @@ def counted(name: str, examples: list[int], unit: str = 'images', **others) -> D
         ([100, 8000, 900], [5, 5, 5], "'c0' has 100 training images, an 80th of 'c1'"),
         ([1, 21, 20], [5, 5, 5], "'c0' has 1 training image, a 21st of 'c1'"),
         ([100, 4900, 900], [5, 5, 5], '5,900 training images, with 100 to 4,900 images of each class'),
+        ([10, 10, 10], [5, 5, 5], 'each of the 3 classes has 10 training images'),
+        ([14, 14, 16], [5, 5, 5], "'c0' and 1 other class have 14 training images each"),
         ([50, 50, 50], [5, 5, 5], '150 training images, with 50 images of each class'),
         ([50, 0, 50], [5, 5, 5], "'c1' is not in the training images"),
         ([50, 0, 50], [5, 0, 5], '100 training images, with 50 images of each class'),

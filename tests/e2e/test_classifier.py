@@ -65,7 +65,7 @@ def test_a_run_keeps_the_eps_of_its_final_norm(image_folder, tmp_path, capsys):
 
 
 def test_testing_gives_what_validation_gave(run, image_folder, tmp_path, capsys):
-    out, show = tmp_path / 'new' / 'metrics.json', tmp_path / 'show'
+    out, show = tmp_path / 'metrics.json', tmp_path / 'show'
     assert test(image_folder, run, '--out', str(out), '--show-dir', str(show), '--show', '6') == 0
     metrics = json.loads(out.read_text())['metrics']
     logged = read_scalars(run)

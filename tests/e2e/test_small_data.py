@@ -248,6 +248,9 @@ def test_a_run_ends_by_its_patience_and_goes_on_by_a_larger_one(config, data, tm
     said = capsys.readouterr().out
     assert '--patience 1 is kept, which the run had' in said and 'It goes on with --patience 2, or any' in said
     assert not (run / 'epoch_3.pth').exists()
+    longer = (*options, 'train_cfg.max_epochs=7')  # as a run that was started with --epochs, resumed without
+    assert train(config, data, run, '--resume', options=longer) == 0
+    assert 'the run ended early, after epoch 2 of 3' in capsys.readouterr().out
     assert train(config, data, run, '--resume', '--patience', '2', options=options) == 0
     content = [torch.load(one / 'epoch_3.pth', weights_only=True) for one in (whole, run)]
     assert all(same(content[0][part], content[1][part]) for part in ('state_dict', 'optimizer', 'param_schedulers'))

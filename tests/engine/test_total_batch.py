@@ -37,7 +37,7 @@ def test_one_image_is_too_few():
 
 
 def test_fewer_images_than_a_batch_is_an_error_with_a_batch_that_fits():
-    with pytest.raises(UserError, match=r'20 training images are .*batch_size=10 or less'):
+    with pytest.raises(UserError, match=r'20 training images are .*--batch 10 or less \(train_dataloader.batch_'):
         plan_batches(20, 128, 2, 4096)
 
 

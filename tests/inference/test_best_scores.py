@@ -58,6 +58,12 @@ def test_a_class_without_a_best_score_gets_that_of_all(run):
     assert 'weights' not in line and str(run / 'diagnosis/diagnosis.json') in line
 
 
+def test_a_best_score_of_zero_is_one(run):
+    write_diagnosis(run, best_scores=dict.fromkeys(CLASSES, 0.0))
+    scores, line = read(run)
+    assert scores.tolist() == [0, 0, 0] and 'without one' not in line
+
+
 def test_other_weights_are_named(run):
     write_diagnosis(run, checkpoint='elsewhere/best.pth', weights='ema')
     assert 'they are of the ema weights of best.pth, and these are the raw of detection.pth' in read(run).line

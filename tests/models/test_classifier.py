@@ -57,6 +57,15 @@ def test_mixup_names_an_odd_batch():
         classifier(mixup=MIXUP).train()(torch.randn(3, 3, 32, 32), torch.zeros(3).long(), mode='loss')
 
 
+@pytest.mark.parametrize('off', [dict(prob=0.0), dict(mixup_alpha=0.0, cutmix_alpha=0.0)])
+def test_mixup_that_is_switched_off_takes_odd_batches_and_keeps_the_smoothing(off):
+    model = classifier(label_smoothing=0.2, mixup=dict(MIXUP, **off)).train()
+    x, labels = torch.randn(3, 3, 32, 32), torch.tensor([0, 3, 1])
+    log_p = model(x).log_softmax(1)
+    expected = -(0.8 * log_p[range(3), labels] + 0.2 * log_p.mean(1)).mean()
+    assert model(x, labels, mode='loss')['loss'].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
 def test_predictions_carry_probabilities_labels_and_paths():
     model = classifier().eval()
     x = torch.randn(2, 3, 32, 32)

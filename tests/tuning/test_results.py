@@ -87,8 +87,12 @@ def test_table_has_a_row_a_trial(study):
     names = [column.name for column in table.columns]
     assert names == ['trial', 'raw/top1', 'lr', 'drop_path', 'state', 'validations', 'minutes', 'why']
     assert [cells[-1] for cells in table.rows if cells[-1]] == ['out of memory']
+    (marked,) = table.marked
+    finished = [row for row in trial_rows(study) if row.state == 'finished']
+    assert table.rows[marked][0] == max(finished, key=lambda row: row.value).number
     for row, cells in zip(trial_rows(study), table.rows, strict=True):
-        assert cells[:5] == [row.number, row.value, row.values['lr'], row.values['drop_path'], row.state]
+        best = ', the best' if row.number == marked else ''
+        assert cells[:5] == [row.number, row.value, row.values['lr'], row.values['drop_path'], row.state + best]
 
 
 def test_history_never_falls(study):
@@ -126,7 +130,7 @@ def test_lead_compares_with_the_config(study):
 
 
 def test_document_is_json_without_nan(study, tmp_path):
-    content = document(study, 'convnext-dense tune', {study.best.number: 'convnext-dense train'})
+    content = document(study, 'convnext-dense tune', {}, 'convnext-dense train')
     content['trials'][0]['validations'] = [float('nan'), 1.0]
     file = write_document(content, tmp_path)
     read = json.loads(file.read_text(), parse_constant=lambda name: pytest.fail(name))

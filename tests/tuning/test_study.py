@@ -14,7 +14,7 @@ import pytest
 from convnext_dense.errors import UserError
 from convnext_dense.tuning import study as module
 from convnext_dense.tuning.ranges import Range
-from convnext_dense.tuning.study import BEAT_KEY, WORKER_KEY, Study, make_pruner
+from convnext_dense.tuning.study import BEAT_KEY, WORKER_KEY, Study
 from tests.helpers.fake_training import RANGES, VALIDATIONS, plan
 
 HOLDER = """
@@ -161,20 +161,29 @@ def test_own_value_outside_of_its_range_is_tried_and_no_parameter(tmp_path):
 @pytest.mark.parametrize(
     ('change', 'line'),
     [
-        (dict(ranges={**RANGES, 'lr': Range(1e-4, 1e-1)}), "range of lr '1e-06:0.1', not '0.0001:0.1'"),
-        (dict(ranges={'lr': RANGES['lr']}), "range of drop_path '0:0.4', not 'none'"),
-        (dict(pruner='median'), "pruner 'none', not 'median'"),
-        (dict(seed=3), "seed '0', not '3'"),
-        (dict(settings={'config': 'xyz'}), "config 'abc', not 'xyz'"),
+        (
+            dict(ranges={**RANGES, 'lr': Range(1e-4, 1e-1)}),
+            'searches lr in 1e-06:0.1 and this command in 0.0001:0.1: continue it with --search lr=1e-06:0.1',
+        ),
+        (
+            dict(ranges={'lr': RANGES['lr']}),
+            'searches drop_path in 0:0.4 and this command does not: continue it with --search drop_path=0:0.4 '
+            '--only lr,drop_path',
+        ),
+        (
+            dict(ranges={**RANGES, 'mixup': Range(0, 1)}, own={'lr': 1e-5, 'drop_path': 0.1, 'mixup': 1.0}),
+            'does not search mixup as this command does: continue it with --only lr,drop_path',
+        ),
+        (dict(pruner='median'), "has pruner 'none', not 'median': use the same settings"),
+        (dict(seed=3), "has seed '0', not '3': use the same settings"),
+        (dict(settings={'config': 'xyz'}), "has config 'abc', not 'xyz': use the same settings"),
     ],
 )
 def test_study_with_other_settings_is_refused(tmp_path, change, line):
     Study(tmp_path, None, plan())
     with pytest.raises(UserError) as error:
         Study(tmp_path, None, plan(**change))
-    assert str(error.value) == (
-        f'the study study in {tmp_path} has {line}: use the same settings, or choose another folder with --work-dir'
-    )
+    assert str(error.value) == (f'the study study in {tmp_path} {line}, or choose another folder with --work-dir')
 
 
 def test_run_in_the_folder_is_refused(tmp_path):
@@ -226,12 +235,6 @@ def test_pruning_does_not_depend_on_how_many_values_come_at_once(tmp_path):
         said = [study.report(work, bad[:count]) for count in range(at_once, 5, at_once)]
         pruned.append((any(said), study.trials()[5].intermediate_values))
     assert pruned[0][0] and pruned[1] == (True, {1: 1.0, 2: 2.0})
-
-
-def test_pruners_are_those_that_are_named():
-    names = [type(make_pruner(plan(pruner=name))).__name__ for name in ('none', 'median', 'hyperband')]
-    assert names == ['NopPruner', 'MedianPruner', 'HyperbandPruner']
-    assert type(make_pruner(plan(pruner='median', validations=1))).__name__ == 'NopPruner'
 
 
 def test_lowest_value_is_the_best_where_less_is_better(tmp_path):

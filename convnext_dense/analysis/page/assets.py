@@ -13,7 +13,7 @@ THEME = ('theme',)
 """Scripts in ``assets/js`` that run before the page is drawn."""
 SCRIPTS = (
     *('dom', 'format', 'data', 'address', 'colors_switch', 'color'),
-    *('table', 'matrix', 'bars', 'chart', 'curves', 'parallel', 'cards', 'steps', 'blocks'),
+    *('scroll', 'table', 'matrix', 'bars', 'chart', 'curves', 'parallel', 'cards', 'steps', 'blocks'),
     *('overlay', 'labelmap', 'thumbnail', 'strips', 'viewer', 'browser'),
     *('setup', 'overview', 'runview', 'main'),
 )

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...checkpoints.files import COMMANDS
 from ...config.find import find_run_config
 from ...config.source import read_literals
-from ...engine import COMMANDS
 from ...engine.csv_log import read_scalars
 from ...errors import UserError
 from ...tasks import TASKS, MainMetrics, Task

@@ -113,9 +113,27 @@ def read_drawings(index: Path) -> tuple[list[dict[str, Any]], str]:
         return [], ''
     try:
         entries = json.loads(index.read_text(encoding='utf-8'))
-        return [{**entry, **{key: str(entry[key]) for key in ('path', 'file', 'caption')}} for entry in entries], ''
+        texts = ('path', 'file', 'caption')
+        return [
+            {**entry, 'panels': _panels(entry), **{key: str(entry[key]) for key in texts}} for entry in entries
+        ], ''
     except (OSError, ValueError, KeyError, TypeError) as error:
         return [], f'`{index}` cannot be read ({str(error)[:100]}): test the run again.'
+
+
+def _panels(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return names and boxes of the parts of a drawing, if it has any.
+
+    Raises:
+        ValueError, KeyError, TypeError: if they are not as they are written.
+    """
+    panels: list[dict[str, Any]] = [
+        {'name': str(panel['name']), 'box': [int(edge) for edge in panel['box']]}
+        for panel in entry.get('panels') or ()
+    ]
+    if any(len(panel['box']) != 4 or min(panel['box'][2:]) < 1 for panel in panels):
+        raise ValueError('a part of a drawing has no box')
+    return panels
 
 
 def of_drawings(drawings: Sequence[Mapping[str, Any]], folder: Path, most: int) -> PageImages:
@@ -135,7 +153,7 @@ def of_drawings(drawings: Sequence[Mapping[str, Any]], folder: Path, most: int) 
         wrong = 'ground_truth' in entry and entry.get('prediction') != entry['ground_truth']
         record = {'path': entry['path'], 'caption': entry['caption'], 'value': None, 'classes': []}
         found.records.append({**record, 'findings': ['wrong'] if wrong else [], 'width': width, 'height': height})
-        sources.append({'file': entry['file'], 'panels': entry.get('panels'), 'width': width, 'height': height})
+        sources.append({'file': entry['file'], 'panels': entry.get('panels')})
     return found
 
 

@@ -51,8 +51,32 @@ def panels(logged: Logged, metrics: MainMetrics | None) -> list[Panel]:
 def main_panels(logged: Logged, metrics: MainMetrics | None) -> list[Panel]:
     """Return the charts by which runs are compared, with few points: the training loss, and the main metrics."""
     logged = {name: thinned(points, COMPARED_POINTS) for name, points in logged.items()}
-    validation = _validation(logged, metrics)
-    return [panel for panel in [*_losses(logged)[:1], *validation[:1]] if any(one['x'] for one in panel['series'])]
+    found = [*_losses(logged)[:1], *_by_metric(logged, metrics)]
+    return [panel for panel in found if any(one['x'] for one in panel['series'])]
+
+
+def _by_metric(logged: Logged, metrics: MainMetrics | None) -> list[Panel]:
+    """A chart for each main metric, so that a curve differs from others in its run and its kind of weights alone."""
+    found: list[Panel] = []
+    if metrics is None:
+        return found
+    for name, label in metrics.labels.items():
+        series = [
+            _dashed(_series(WEIGHTS[kind], logged[f'val/{kind}/{name}']), kind)
+            for kind in WEIGHTS
+            if f'val/{kind}/{name}' in logged
+        ]
+        if series:
+            title, _, unit = metrics.title.rpartition(', ')
+            of = label.strip(' ,')
+            title = f'{_capital(title)}{f": {of}" if of else ""}'
+            found.append({**_panel(title, metrics.step, unit, series), 'main': True})
+    return found
+
+
+def _dashed(series: dict[str, Any], kind: str, color: int | None = None) -> dict[str, Any]:
+    """Draw averaged weights dashed, in the color of the raw ones."""
+    return {**series, 'dash': kind == 'ema', **({} if color is None else {'color': color})}
 
 
 def _losses(logged: Logged) -> list[Panel]:
@@ -80,8 +104,8 @@ def _validation(logged: Logged, metrics: MainMetrics | None) -> list[Panel]:
     labels = dict(metrics.labels) if metrics else {}
     step = metrics.step if metrics else 'epoch or step'
     main = [
-        _series(f'{labels[metric]}{WEIGHTS.get(kind, kind)}', logged[f'val/{kind}/{metric}'])
-        for metric in labels
+        _dashed(_series(f'{labels[metric]}{WEIGHTS.get(kind, kind)}', logged[f'val/{kind}/{metric}']), kind, place)
+        for place, metric in enumerate(labels, 1)
         for kind in kinds
         if f'val/{kind}/{metric}' in logged
     ]

@@ -9,9 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ...analysis import DIAGNOSIS_FOLDER
+from ...analysis import DIAGNOSIS_FILE, DIAGNOSIS_FOLDER
 from ...analysis.diagnosis_file import plain
 from ...counting import counted
+from ...diagnosis.content import Table
 from ...diagnosis.findings.comparison import Comparison, compare
 from ...diagnosis.findings.comparison_sections import metric_name, verdict
 from ...diagnosis.findings.shown import defined
@@ -19,7 +20,9 @@ from ...diagnosis.intervals import LEVEL, Difference, most_changed
 from ...diagnosis.record_file import RECORDS_FILE, read_records
 from ...errors import UserError
 from ...io.files import atomic_write, write_errors
+from ...weights.file_kind import is_foreign
 from ..arguments import command_line
+from ..terminal import one_line
 
 CLASSES = 10
 """Classes in the terminal."""
@@ -35,7 +38,7 @@ def run(args: argparse.Namespace) -> None:
     before, after = (read_records(file) for file in files)
     comparison = compare(before, after, names, args.resamples)
     for line in summary(comparison, names):
-        print(line)
+        print(one_line(line))
     if args.out is not None:
         content = json.dumps(plain(as_json(comparison, names)), indent=1, allow_nan=False, ensure_ascii=False)
         with write_errors(args.out, '--out'), atomic_write(args.out) as temporary:
@@ -45,7 +48,7 @@ def run(args: argparse.Namespace) -> None:
         from ...analysis.comparison_page import write_comparison_page  # imports torch, which nothing else here does
 
         command = partial(command_line, args)
-        write_comparison_page(comparison, names, Path(args.out_page), args.command_line, command)
+        write_comparison_page(comparison, names, Path(args.out_page), args.command_line, command, files[1].parent)
         print(f'the page is at {Path(args.out_page).resolve()}')
 
 
@@ -61,6 +64,8 @@ def find_records(run: Path, diagnose: str) -> Path:
     """
     if run.is_file() and run.suffix == Path(RECORDS_FILE).suffix:
         return run
+    if run.is_file() and run.name not in (RECORDS_FILE, DIAGNOSIS_FILE) and is_foreign(run):
+        raise UserError(f'{run} is no run, diagnosis or checkpoint: name the work dir of a diagnosed run')
     folder = run if run.is_dir() else run.parent
     files = (folder / DIAGNOSIS_FOLDER / RECORDS_FILE, folder / RECORDS_FILE)
     if found := next((file for file in files if file.is_file()), None):
@@ -78,10 +83,11 @@ def summary(comparison: Comparison, names: Sequence[str]) -> list[str]:
     images = counted(len(comparison.runs.records[0]), 'image')
     lines += [f'{images}, {counted(comparison.resamples, "resample")}, intervals of {100 * LEVEL:g}%', '']
     of_all = [one for one in comparison.differences if one.quantity.class_name is None]
-    lines += _table([(metric_name(one), one) for one in of_all], 'metric')
+    lines += [*_table([(metric_name(one), one) for one in of_all], 'metric'), *_notes(comparison, 'differences')]
     main = next((section for section in comparison.sections if section.id == 'classes'), None)
     if main is not None and (by_class := _classes(comparison)):
         lines += ['', main.lead, *_table([(str(one.quantity.class_name), one) for one in by_class], 'class')]
+        lines += _notes(comparison, 'classes')
     changes = comparison.changes
     paths = [record.path for record in comparison.runs.records[0]]
     changed = most_changed(paths, changes.before, changes.after, IMAGES)
@@ -91,6 +97,12 @@ def summary(comparison: Comparison, names: Sequence[str]) -> list[str]:
         if section.id == 'images':
             lines += [f'  {one.before:6.1f} to {one.after:6.1f}  {one.path}' for one in changed]
     return lines + [line for note in comparison.runs.notes for line in ('', note)]
+
+
+def _notes(comparison: Comparison, section: str) -> list[str]:
+    """Return the notes at the tables of a section: what the numbers in them do not tell."""
+    blocks = (block for one in comparison.sections if one.id == section for block in one.blocks)
+    return [block.note for block in blocks if isinstance(block, Table) and block.note]
 
 
 def _classes(comparison: Comparison) -> list[Difference]:
@@ -110,7 +122,7 @@ def _table(rows: Sequence[tuple[str, Difference]], heading: str) -> list[str]:
     for name, one in shown:
         bounds = f'{one.low:+.2f} to {one.high:+.2f}'
         numbers = f'{one.before:7.2f} {one.after:7.2f} {one.difference:+7.2f}'
-        lines.append(f'{name:<{width}}  {numbers}   {bounds:<18} {100 * one.in_favor:7.0f}%  {verdict(one)}')
+        lines.append(f'{name:<{width}}  {numbers}   {bounds:<18} {100 * one.in_favor:7.1f}%  {verdict(one)}')
     return lines
 
 

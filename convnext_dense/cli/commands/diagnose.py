@@ -18,10 +18,12 @@ from ...config.machine import cores
 from ...counting import counted
 from ...diagnosis.content import Diagnosis
 from ...diagnosis.findings.base import Findings
+from ...diagnosis.labels_to_check import SECTION as SUSPECTS
 from ...io.files import replaced_folder
 from ..arguments import command_line
 from ..commercial import check_commercial
 from ..prepared_test import PreparedTest
+from ..terminal import one_line
 
 DATA_SECTIONS = ('data', 'duplicates')
 """Sections about the data, whose leads are printed."""
@@ -82,12 +84,12 @@ def summary(diagnosis: Diagnosis, findings: Findings | None) -> list[str]:
         noun = 'pixel' if facts.pixel_accuracy is not None else facts.unit.removesuffix('s')
         named = (f'{one.true} taken for {one.predicted} ({counted(one.times, noun)})' for one in facts.confusions[:3])
         lines.append('largest confusions: ' + ', '.join(named))
-    listed = f', listed in {CSV_FILE}' if findings.suspects else ''
-    lines.append(f'{counted(len(findings.suspects), "label")} suspected to be wrong{listed}')
+    listed = f' All are in {CSV_FILE}.' if findings.suspects else ''
+    lines += [f'labels to check: {one.lead}{listed}' for one in diagnosis.sections if one.id == SUSPECTS and one.lead]
     lines += [f'{one.title.lower()}: {one.lead}' for one in diagnosis.sections if one.id in DATA_SECTIONS and one.lead]
     for number, step in enumerate(diagnosis.steps[:STEPS], 1):
         lines.append(f'{"to try next:" if number == 1 else "":<12} {number}. {step.advice} ({step.reason})')
-    return lines
+    return [*map(one_line, lines)]
 
 
 def _next(args: argparse.Namespace) -> str:

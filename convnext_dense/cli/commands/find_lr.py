@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import os
@@ -25,15 +26,16 @@ from ...tasks import task_of
 from ...version import __version__
 from ..arguments import program
 from ..out_of_memory import explained_memory
+from ..parsers.find_lr import JSON_NAME, command_of_curve, is_same_test
 from .train import default_work_dir, prepare, with_batch
 
-JSON_NAME, FIGURE_NAME = 'find_lr.json', 'find_lr.png'
+FOLDER, FIGURE_NAME = 'find_lr', 'find_lr.png'
 ALIKE = 2.0
 """Factor between two learning rates up to which they are about the same."""
 
 
 def run(args: argparse.Namespace) -> None:
-    out = Path(args.out or Path(default_work_dir(args), 'find_lr'))
+    out = Path(args.out) if args.out else free_folder(args)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -52,7 +54,19 @@ def run(args: argparse.Namespace) -> None:
         draw(loop.curve, file, 'png', marks, facts['title'])
     for line in describe(loop.curve, suggestion, loop.own_lr, loop.ended, facts['title'], flag=train_command(args)):
         print(line)
-    print(f'the curve is {out / FIGURE_NAME}, its values are in {out / JSON_NAME}')
+    kept = '' if args.out or out.name == FOLDER else f'; {out.parent / FOLDER} has that of another command'
+    print(f'the curve is {out / FIGURE_NAME}, its values are in {out / JSON_NAME}{kept}')
+
+
+def free_folder(args: argparse.Namespace) -> Path:
+    """Return the folder for a curve in the work dir: one without a curve, or with that of the same command."""
+    work_dir = Path(args.work_dir or default_work_dir(args))
+    for number in itertools.count(1):
+        folder = work_dir / (FOLDER if number == 1 else f'{FOLDER}_{number}')
+        earlier = command_of_curve(folder)
+        if earlier is None or is_same_test(earlier, args.command_line):
+            return folder
+    raise AssertionError
 
 
 def _test(args: argparse.Namespace) -> LrRangeLoop:

@@ -29,7 +29,6 @@ from ...config.preprocessing import NOTHING, Chosen, follow_weights, told_by_fil
 from ...config.read import read_config
 from ...data.foreign import classes_of
 from ...data.subset import write_split
-from ...engine import COMMANDS
 from ...engine.building import build_model, class_shapes
 from ...engine.hooks.data_check import describe_dataset
 from ...engine.linear_probe import Features, Measured, cached_features, measure
@@ -92,7 +91,7 @@ def run(args: argparse.Namespace) -> None:
     check_commercial(args, [source for source in sources if source != NONE])
     name = f'{Path(args.config).stem}_probe' + ('_sample' if args.data == 'sample' else '')
     work_dir = Path(args.work_dir or f'work_dirs/{name}')
-    _check_work_dir(work_dir)
+    checkpoints.refuse_training_run(work_dir)
     with NewFolder(work_dir, results='**/*.pth'), ExitStack() as stack:
         held = lock.acquire(work_dir)
         stack.callback(held.release)
@@ -224,18 +223,6 @@ def _precision(cfg: Config) -> torch.dtype | None:
     if wrapper.type == 'AmpOptimWrapper':
         return PRECISIONS.get(wrapper.get('dtype'), torch.float16)
     return torch.bfloat16 if wrapper.type == 'convnext_dense.BF16OptimWrapper' else None
-
-
-def _check_work_dir(work_dir: Path) -> None:
-    """Refuse the work dir of a training run.
-
-    Raises:
-        UserError: if it is one.
-    """
-    found = [path.name for path in checkpoints.list_checkpoints(work_dir)]
-    found += [name for name in (checkpoints.BEST, COMMANDS) if (work_dir / name).exists()]
-    if found:
-        raise UserError(f'work dir {work_dir} holds a training run ({found[0]}): choose another with --work-dir')
 
 
 def _labels(sources: Sequence[str]) -> list[str]:

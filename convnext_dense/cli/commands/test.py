@@ -18,6 +18,7 @@ from ...tasks import Task
 from ..arguments import command_line
 from ..commercial import check_commercial
 from ..prepared_test import PreparedTest, has_ground_truth
+from ..terminal import one_line
 from .diagnose import write_diagnosis
 
 
@@ -27,6 +28,7 @@ def run(args: argparse.Namespace) -> None:
     cfg, task, data = prepared.cfg, prepared.task, prepared.data
     if args.out_predictions:
         _check_writes_predictions(task)
+    if args.out_predictions or args.diagnose:
         prepared.allow_no_annotations()
     if args.diagnose:
         prepared.keep_for_diagnosis()
@@ -113,6 +115,7 @@ def _without_nan(value: Any) -> Any:
 def _per_class_table(kind: str, per_class: dict[str, dict[str, float]]) -> str:
     """A table with a row for each class and a column for each metric."""
     names = list(dict.fromkeys(name for values in per_class.values() for name in values))
+    per_class = {one_line(name): values for name, values in per_class.items()}
     width = max([10, *map(len, per_class)]) + 2
     lines = [f'{kind + " weights":<{width}}' + ''.join(f' {name:>11}' for name in names)]
     for label, values in per_class.items():

@@ -25,8 +25,9 @@ from ...config.feature_probe import check_probe, keep_probe, set_probe
 from ...config.find import find_work_dir
 from ...config.freezing import check_frozen, freeze
 from ...config.kept_lr import LR, describe_kept_lr
-from ...config.length import planned_length, set_length
+from ...config.length import keep_ended_length, planned_length, set_length
 from ...config.machine import fit_to_machine
+from ...config.patience import HOOK as PATIENCE
 from ...config.patience import keep_patience, set_patience
 from ...config.precision import set_amp
 from ...config.preprocessing import NOTHING, Chosen, follow_run, follow_weights, told_by_file, told_by_run
@@ -38,7 +39,7 @@ from ...config.techniques import describe_without
 from ...data.check import PROBLEM
 from ...data.splits import SplitRule
 from ...data.subset import FILE_NAME as SPLIT_FILE
-from ...engine import COMMANDS, DataCheck, Runner, propagate_failures
+from ...engine import DataCheck, Runner, propagate_failures
 from ...engine.dry_run import check_first_step
 from ...engine.environment import init_processes, warn_of_load
 from ...engine.total_batch import describe_batch_norms
@@ -47,7 +48,14 @@ from ...sample_data.names import SAMPLES
 from ...tasks import keep_split, own_datasets, place_of, task_of
 from ...tasks.bands import describe_bands
 from ...tasks.tiles import RunTiles, describe_tiles, tiles_of_run
-from ..arguments import check_checkpoint, command_line, image_arguments, normalization_arguments, reading_arguments
+from ..arguments import (
+    check_checkpoint,
+    command_line,
+    image_arguments,
+    is_module,
+    normalization_arguments,
+    reading_arguments,
+)
 from ..band_arguments import band_arguments
 from ..commercial import check_commercial
 from ..out_of_memory import explained_memory
@@ -110,7 +118,9 @@ def prepare(args: argparse.Namespace) -> Prepared:
     if recipe is not None:
         keep_length(cfg, recipe)
     changes = args.resume is not None and (args.epochs, args.iters) != (None, None)
-    set_length(cfg, args.epochs, args.iters, planned_length(resumed) if changes else None)
+    stays = (args.epochs, args.iters, args.patience) == (None, None, None) and PATIENCE not in cfg.default_hooks
+    if not (args.resume in (NEWEST, AUTO) and stays and keep_ended_length(cfg, cfg.work_dir)):
+        set_length(cfg, args.epochs, args.iters, planned_length(resumed) if changes else None)
     cfg.may_change_length = changes
     if args.seed is not None:
         cfg.randomness.seed = args.seed
@@ -222,7 +232,7 @@ def run(args: argparse.Namespace) -> None:
         for line in filter(None, said):
             runner.logger.info(line)
         if is_main_process():
-            with explain_full_disk(cfg.work_dir), open(Path(cfg.work_dir, COMMANDS), 'a') as file:
+            with explain_full_disk(cfg.work_dir), open(Path(cfg.work_dir, checkpoints.COMMANDS), 'a') as file:
                 file.write(args.command_line + '\n')
         try:
             runner.train()
@@ -314,7 +324,9 @@ def resume_command(args: argparse.Namespace) -> str:
     once.add_argument('--resume', nargs='?')
     once.add_argument('--pretrained')
     _, kept = once.parse_known_args(shlex.split(args.command_line))
-    if kept[0] != 'python':
+    if kept[0] != 'python' and is_module():
+        kept[:1] = ['python', '-m', 'convnext_dense']
+    elif kept[0] != 'python':
         kept[0] = sys.argv[0]  # the path as it was started
     elif Path(sys.argv[0]).stem == 'train':
         kept[1] = sys.argv[0]

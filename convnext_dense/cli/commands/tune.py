@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import itertools
 import os
 import shlex
 import sys
@@ -18,6 +19,7 @@ from rich.table import Table
 
 from ...checkpoints import files as checkpoints
 from ...checkpoints.disk import explain_full_disk
+from ...config.freezing import freeze, freezes_backbone
 from ...config.length import set_length
 from ...config.read import read_config, read_in_steps
 from ...config.recipe import KEY, SMALL, apply_small_recipe
@@ -47,6 +49,8 @@ from ..parsers.tune import training_arguments
 from ..tile_arguments import tile_options
 from .train import given_by
 
+BEST = 'best'
+"""Folder of the study for training with the settings of the best trial."""
 OF_BACKBONE = ('layer_decay', 'drop_path')
 """Settings that do nothing where the backbone is frozen."""
 
@@ -59,7 +63,7 @@ def run(args: argparse.Namespace) -> None:
     commands = Commands(args, work_dir, arguments, own, watched.options)
     console = Console(width=None if Console().is_terminal else 160, highlight=False, soft_wrap=True)
     begun = trial_rows(study)
-    for line in _introduction(plan, own, args.trials, begun, work_dir):
+    for line in _introduction(args, plan, own, begun, work_dir):
         console.print(line)
     lines = Lines(console, study, partial(_write, args, study, commands))
     start = partial(Training, program=commands.program)
@@ -95,7 +99,9 @@ def make_plan(args: argparse.Namespace, work_dir: str) -> tuple[Watched, dict[st
         apply_small_recipe(cfg, given_by(args))
         changed.merge_from_dict(copy.deepcopy(cfg[KEY].settings))
     own = task_of(changed).tuned_settings(changed, starts_from_weights(changed, args.pretrained))
-    if args.freeze == 'backbone':
+    if args.freeze is not None:
+        freeze(changed, args.freeze, args.cfg_options)
+    if freezes_backbone(changed):
         own = {name: one for name, one in own.items() if name not in OF_BACKBONE}
     if args.image_size is not None:  # which sets the same sizes
         own = {name: one for name, one in own.items() if not any(key.endswith('.scales') for key in one.change(0.5))}
@@ -154,9 +160,9 @@ class Commands:
         self._seed = [] if args.seed is None else ['--seed', str(args.seed)]
         self._work_dir, self._arguments, self._own, self._always = work_dir, arguments, own, always
 
-    def arguments(self, number: int, values: Mapping[str, float]) -> list[str]:
-        """Return the arguments of ``train`` for a trial."""
-        folder = os.path.join(self._work_dir, folder_name(number))
+    def arguments(self, number: int, values: Mapping[str, float], folder: str | None = None) -> list[str]:
+        """Return the arguments of ``train`` for a trial, by default in its own folder of the study."""
+        folder = os.path.join(self._work_dir, folder or folder_name(number))
         options = trial_options(values, self._own, self._always)
         begin = [*self._arguments, *self._seed, '--work-dir', folder]
         return [*begin, '--cfg-options', *options] if options else begin
@@ -171,6 +177,12 @@ class Commands:
     def text(self, row: TrialRow) -> str:
         """Return the command line that trains a trial."""
         return command_text(self._start, self.arguments(row.number, row.values))
+
+    def text_anew(self, row: TrialRow) -> str:
+        """Return the command line that trains with the settings of a trial anew, in a folder without a run."""
+        names = (BEST if number == 1 else f'{BEST}_{number}' for number in itertools.count(1))
+        folder = next(one for one in names if not checkpoints.list_checkpoints(Path(self._work_dir, one)))
+        return command_text(self._start, self.arguments(row.number, row.values, folder))
 
 
 class Lines:
@@ -227,13 +239,25 @@ def describe_values(values: Mapping[str, float]) -> str:
 
 
 def _introduction(
-    plan: Plan, own: Mapping[str, Tuned], total: int, begun: Sequence[TrialRow], work_dir: str
+    args: argparse.Namespace, plan: Plan, own: Mapping[str, Tuned], begun: Sequence[TrialRow], work_dir: str
 ) -> list[str]:
+    total, named = args.trials, args.only
+    searched = {name for ranges in args.search for name in ranges}
     ranges = ', '.join(f'{name} {span.low:g} to {span.high:g}' for name, span in plan.ranges.items())
     better = 'highest' if plan.rule == 'greater' else 'lowest'
     lines = [f'{counted(total, "trial")} for the {better} {plan.metric}: {ranges}']
-    if left_out := [name for name in own if name not in plan.ranges]:
-        lines.append(f'not searched: {", ".join(left_out)}')
+    left_out = {name: one for name, one in own.items() if name not in plan.ranges}
+    if left_out and named is not None:
+        lines.append(f'not searched, since --only does not name them: {", ".join(left_out)}')
+    elif left_out:
+        reasons = (f'{name} ({one.why_not}; --only names it)' for name, one in left_out.items())
+        lines.append(f'not searched: {", ".join(reasons)}')
+    if named is None and searched and (beside := [name for name in plan.ranges if name not in searched]):
+        names = ','.join(name for name in plan.ranges if name in searched)
+        lines.append(
+            f'{", ".join(beside)} {"is" if len(beside) == 1 else "are"} searched beside what --search names: '
+            f'--only {names} leaves {"it" if len(beside) == 1 else "them"} out'
+        )
     outside = [name for name, value in plan.own.items() if value not in plan.ranges[name]]
     for name in outside:
         lines.append(
@@ -251,8 +275,10 @@ def _work_dir(args: argparse.Namespace) -> str:
 
 
 def _write(args: argparse.Namespace, study: Study, commands: Commands) -> Path:
-    texts = {row.number: commands.text(row) for row in trial_rows(study)}
-    return write_document(document(study, args.command_line, texts), study.work_dir)
+    rows, best = trial_rows(study), study.best
+    texts = {row.number: commands.text(row) for row in rows}
+    of_best = next((commands.text_anew(row) for row in rows if best is not None and row.number == best.number), '')
+    return write_document(document(study, args.command_line, texts, of_best), study.work_dir)
 
 
 def _show(console: Console, args: argparse.Namespace, study: Study, commands: Commands, work_dir: str) -> None:
@@ -272,7 +298,8 @@ def _show(console: Console, args: argparse.Namespace, study: Study, commands: Co
     assert row.value is not None
     value = format_metric(study.plan.metric, row.value)
     console.print(f'best: {row.folder}, {study.plan.metric} {value}, {describe_values(row.values)}')
-    console.print(commands.text(row), markup=False)
+    console.print('a run of its own with these settings, which can be a longer one:')
+    console.print(commands.text_anew(row), markup=False)
     tested = command_line(args, 'test', Path(work_dir, row.folder))
     report = command_line(args, 'report', work_dir)
     console.print(f'`{tested}` tests it; {file} has all numbers, which `{report}` shows on a page', markup=False)

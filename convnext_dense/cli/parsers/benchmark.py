@@ -19,7 +19,7 @@ from ...archs import ARCHS
 from ...benchmark.defaults import DEFAULTS, DTYPES
 from ...errors import UserError
 from ...io.band_choice import ALL
-from ...io.files import ensure_writable_folder
+from ...io.files import check_parent, ensure_writable_folder
 from ..band_arguments import add_band_arguments
 
 EXAMPLE = ''
@@ -78,4 +78,5 @@ def check(args: argparse.Namespace) -> None:
     if args.size and 'loader' in args.what and len(set(args.size)) > 1:
         raise UserError(f'--size {args.size[0]} {args.size[1]}: the loader makes squares, give one side')
     if args.out:
+        check_parent(args.out, '--out')
         ensure_writable_folder(args.out, 'folder', '--out')  # before the measurement, which would be lost

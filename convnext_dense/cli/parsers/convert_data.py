@@ -16,6 +16,7 @@ import os
 from collections.abc import Iterable
 
 from ...errors import UserError
+from ...io.files import check_parent
 from ..arguments import (
     DATA_FORMATS,
     MASK_FORMATS,
@@ -56,7 +57,7 @@ def check(args: argparse.Namespace) -> None:
 
 
 def check_new_folder(path: str, sources: Iterable[str] = ()) -> None:
-    """Raise a UserError if something is at the path of a folder to write, or it is in a folder that is read.
+    """Raise a UserError if something is at the path of a folder to write, or it is in no folder or one that is read.
 
     Args:
         path: the folder to write.
@@ -65,6 +66,7 @@ def check_new_folder(path: str, sources: Iterable[str] = ()) -> None:
     for source in filter(os.path.isdir, sources):
         if (os.path.realpath(path) + os.sep).startswith(os.path.realpath(source).rstrip(os.sep) + os.sep):
             raise UserError(f'{path} is in the folder that is read: name a folder beside {source}')
+    check_parent(path)
     if os.path.exists(path) and not os.path.isdir(path):
         raise UserError(f'{path} is a file: name a new folder')
     if os.path.isdir(path) and os.listdir(path):

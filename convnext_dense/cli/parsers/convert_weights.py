@@ -18,6 +18,7 @@ import argparse
 from pathlib import Path
 
 from ...errors import UserError
+from ...io.files import check_parent
 from ...weights.formats import FORMATS
 from ..arguments import add_trust_argument, add_weights_argument, check_checkpoint
 from ..commercial import add_commercial_argument
@@ -59,6 +60,7 @@ def check(args: argparse.Namespace) -> None:
         )
     if args.lora and not Path(args.lora).exists():
         raise UserError(f'no LoRA adapter at {args.lora}: check the path')
+    check_parent(args.target)
     if args.to == PEFT:
         check_folder(Path(args.target), args.force)
     else:

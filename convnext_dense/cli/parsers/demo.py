@@ -27,7 +27,7 @@ import mimetypes
 import os
 
 from ...errors import UserError
-from ...io.files import check_input
+from ...io.files import check_input, check_parent
 from ..arguments import (
     EXAMPLE_RUN,
     WRITE_FORMATS,
@@ -121,6 +121,7 @@ def check(args: argparse.Namespace) -> None:
         raise UserError(
             f'{args.checkpoint} is in the place of CHECKPOINT: {args.prog} {config}{checkpoint} {inputs[0]} ...'
         )
+    check_parent(args.out_dir, '--out-dir')
     if args.format is not None:
         check_new_folder(args.out_dir, args.input)
     check_model(args)

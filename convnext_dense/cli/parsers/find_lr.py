@@ -11,9 +11,13 @@ schedule. Nothing is kept but the curve.
 from __future__ import annotations
 
 import argparse
+import json
+import shlex
+from pathlib import Path
 from typing import Any
 
 from ...errors import UserError
+from ...io.files import check_parent
 from ..arguments import EXAMPLE_CONFIG, parsed
 from . import train
 
@@ -24,6 +28,7 @@ NOT_OF_TEST = (
     '--probe',
 )
 """Flags of ``train`` about a whole run."""
+JSON_NAME = 'find_lr.json'
 STEPS, LEAST_STEPS = 100, 20
 START, END = 1e-7, 1.0
 
@@ -70,7 +75,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f'learning rate of the last step, if training does not diverge before (default: {END:g})',
     )
     parser.add_argument(
-        '--out', metavar='DIR', help='folder for the curve (default: work_dirs/NAME_OF_CONFIG/find_lr)'
+        '--work-dir',
+        metavar='DIR',
+        help='work dir of the training that is to follow, in which the curve gets the folder find_lr (default: '
+        'work_dirs/NAME_OF_CONFIG)',
+    )
+    parser.add_argument(
+        '--out',
+        metavar='DIR',
+        help='folder for the curve itself (default: find_lr in the work dir, or find_lr_2 and so on beside the curves '
+        'of other commands)',
     )
 
 
@@ -80,3 +94,26 @@ def check(args: argparse.Namespace) -> None:
     if not args.start < args.end:
         raise UserError(f'--start {args.start:g} is not below --end {args.end:g}: the learning rate grows')
     train.check(args)
+    if args.out is not None:
+        check_parent(args.out, '--out')
+        earlier = command_of_curve(args.out)
+        if earlier is not None and not is_same_test(earlier, args.command_line):
+            known = f', `{earlier}`' if earlier else ''
+            raise UserError(f'--out {args.out} has the curve of another test{known}: name another folder')
+
+
+def command_of_curve(folder: str | Path) -> str | None:
+    """Return the command that made the curve in a folder, empty if that is unknown; None if there is no curve."""
+    file = Path(folder, JSON_NAME)
+    if not file.exists():
+        return None
+    try:
+        return str(json.loads(file.read_text())['command'])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ''
+
+
+def is_same_test(earlier: str, command: str) -> bool:
+    """Tell whether two command lines of this verb make the same curve: one may be of the script, and one not."""
+    first, second = ([part for part in shlex.split(line)[2:] if part != '--debug'] for line in (earlier, command))
+    return first == second

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ...errors import UserError
 from ...export.hub.folder import check_folder
+from ...io.files import check_parent
 from ..arguments import (
     add_normalization_arguments,
     add_trust_argument,
@@ -65,6 +66,7 @@ def check(args: argparse.Namespace) -> None:
         raise UserError(
             f'--private is for a repository, hf:USER/REPO, and {args.destination} is a folder: leave it out'
         )
+    check_parent(args.destination)
     check_folder(Path(args.destination), args.force)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 
 from ...errors import UserError
+from ...io.files import check_parent
 from ..arguments import EXAMPLE_RUN
 
 EXAMPLE = EXAMPLE_RUN
@@ -37,3 +38,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def check(args: argparse.Namespace) -> None:
     if args.max_images < 0:
         raise UserError(f'--max-images {args.max_images}: take 0 or more')
+    if args.out is not None:
+        check_parent(args.out, '--out')

@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 
 from ...errors import UserError
-from ...io.files import ensure_writable_folder
+from ...io.files import check_parent, ensure_writable_folder
 from ...roadmap.steps import TRACKS
 from ..arguments import add_cfg_options
 
@@ -72,4 +72,5 @@ def check(args: argparse.Namespace) -> None:
     if args.epochs is not None and args.epochs < 1:
         raise UserError(f'--epochs {args.epochs}: train at least 1')
     if args.out:
+        check_parent(args.out, '--out')
         ensure_writable_folder(args.out, 'folder', '--out')  # before hours of training, not after them

@@ -17,7 +17,7 @@ import os
 from ...analysis import METRICS_FILE, SHOW_FOLDER
 from ...config.find import find_work_dir
 from ...errors import UserError
-from ...io.files import ensure_writable_files
+from ...io.files import check_parent, ensure_writable_files
 from ...io.new_folder import NewFolder
 from ..arguments import EXAMPLE_RUN
 from ..diagnosis_arguments import check_diagnosis
@@ -63,6 +63,7 @@ def check(args: argparse.Namespace) -> None:
         args.show_dir = args.show_dir or str(work_dir / SHOW_FOLDER)
     ensure_writable_files(*(file for file in (args.out, args.out_predictions) if file))
     if args.show_dir:
+        check_parent(args.show_dir, '--show-dir')
         NewFolder(args.show_dir, 'folder', '--show-dir').discard()  # it is made when something is drawn
     if args.diagnose:
         check_diagnosis(args)

@@ -19,14 +19,13 @@ from typing import Any
 
 from ...errors import UserError
 from ...tasks.tuned import SETTINGS
+from ...tuning.pruners import PRUNERS
 from ...tuning.ranges import EXAMPLE as EXAMPLE_RANGES
 from ...tuning.ranges import parse_names, parse_ranges
 from ..arguments import EXAMPLE_CONFIG, parsed
 from . import train
 
 EXAMPLE = f'{EXAMPLE_CONFIG} --data sample --trials 20'
-PRUNERS = ('median', 'hyperband', 'none')
-"""Names of pruners: those of :data:`convnext_dense.tuning.study.PRUNERS`."""
 OF_TRAIN_ALONE = ('--work-dir', '--resume', '--seed', '--launcher', '--check-data')
 """Flags of ``train`` that a study sets itself, or that are not for several runs."""
 DEFAULT_TRIALS = 20

@@ -84,6 +84,7 @@ class Facts:
         calibration_error: expected calibration error in percent; None but in classification.
         overconfidence: mean confidence minus accuracy in percent points: above 0 for a model that is too sure.
         suspects: labels that predictions contradict strongly.
+        judges_labels: whether the model is good enough for its suspicions to mean something.
         labels: labels that could be: images, objects or, for pixels, labeled images.
         best_score: the score from which on objects are best kept, in [0, 1]; None but for objects.
         pixel_accuracy: share of pixels that are right; None for other tasks.
@@ -109,6 +110,7 @@ class Facts:
     best_score: float | None = None
     pixel_accuracy: float | None = None
     boundary: float | None = None
+    judges_labels: bool = True
 
 
 class ObjectFindings(NamedTuple):

@@ -12,14 +12,16 @@ from ..classification import Predictions
 from ..content import Axis, Block, Chart, Column, Gallery, Headline, Section, Series, Table, Text
 from ..intervals import RESAMPLES
 from ..records import NO_LABEL, ClassifiedImage
-from ..suspects import suspect_images
-from . import shown
+from ..suspects import Suspect, suspect_images
+from . import shown, suspected
 from .base import ClassFacts, Facts, Findings
 from .shown import Intervals, defined, percent
 
 HEADLINES = ('top1', 'top5', 'mean_class_top1', 'macro_F1', 'calibration_error')
 CONFIDENT = 0.9
 """Score from which an error counts as a confident one."""
+LEAST_TOP1 = 50.0
+"""Top-1 in percent below which a model is too weak to judge labels."""
 CALIBRATED = 2.0
 """Points between confidence and accuracy up to which neither is said to be too high."""
 
@@ -46,23 +48,25 @@ def find(records: Sequence[ClassifiedImage], classes: Sequence[str], resamples: 
     intervals = shown.intervals_of(measure, resamples)
     headlines = [shown.headline(intervals[name, None]) for name in HEADLINES if (name, None) in intervals]
     suspects = suspect_images(labeled)
+    top1 = headlines[0]
+    doubts = suspected.doubts_about_model(suspects, len(labeled), 'top-1', top1.value, LEAST_TOP1)
     numbers = {image.path: number for number, image in enumerate(records)}
     reliability = predictions.reliability()
-    facts = _facts(predictions, classes, intervals, reliability, headlines, len(shown.strongly_suspected(suspects)))
+    facts = _facts(predictions, classes, intervals, reliability, headlines, suspects, not doubts)
     sections = [
         _classes_section(facts, classes, predictions, intervals, resamples, len(records) - len(labeled)),
         _confusion_section(predictions, classes, facts),
         _calibration_section(reliability, facts),
         _errors_section(predictions, classes, numbers),
-        shown.suspects_section(suspects, numbers, classes, len(labeled), 'image'),
+        suspected.suspects_section(suspects, numbers, classes, len(labeled), 'image', doubts),
     ]
-    suspected = {suspect.path for suspect in shown.strongly_suspected(suspects)}
+    strong = {suspect.path for suspect in suspected.strongly_suspected(suspects)}
     values: dict[str, float | None] = {image.path: None for image in records}
     values.update(zip(predictions.paths, (100 * predictions.true_scores).tolist(), strict=True))
     found: dict[str, list[str]] = {image.path: [] for image in records}
     for path, rank, confidence in zip(predictions.paths, predictions.ranks, predictions.confidence, strict=True):
         kinds = ['wrong', *(['confident error'] if confidence >= CONFIDENT else [])] if rank else []
-        found[path] = [*kinds, *(['suspected label'] if path in suspected else [])]
+        found[path] = [*kinds, *(['label contradicted strongly'] if path in strong else [])]
     return Findings(headlines, sections, suspects, values, found, facts)
 
 
@@ -72,7 +76,8 @@ def _facts(
     intervals: Intervals,
     reliability: Reliability,
     headlines: Sequence[Headline],
-    suspects: int,
+    suspects: Sequence[Suspect],
+    judges_labels: bool,
 ) -> Facts:
     confusion = predictions.confusion
     rows = zip(
@@ -95,7 +100,8 @@ def _facts(
         shown.confusion_facts(confusion, classes),
         calibration_error=defined(100 * reliability.error),
         overconfidence=defined(100 * reliability.overconfidence),
-        suspects=suspects,
+        suspects=len(suspected.strongly_suspected(suspects)),
+        judges_labels=judges_labels,
         labels=len(predictions.labels),
     )
 

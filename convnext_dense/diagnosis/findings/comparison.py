@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ..average_precision import average_precision_measure, group_precision_measure
-from ..classification import Predictions
+from ..classification import Predictions, flips
 from ..content import Section
 from ..detection_curves import image_f1
 from ..intervals import RESAMPLES, Difference, Measure, most_changed, paired_bootstrap
-from ..panoptic_quality import panoptic_measure
+from ..panoptic_quality import image_quality, panoptic_measure
 from ..record_file import RunRecords
 from ..records import ClassifiedImage, DetectedImage, PanopticImage
 from ..segmentation import image_iou, measure
@@ -27,7 +27,6 @@ from .detection_precision import (
     resamples_for,
 )
 from .pairing import PairedRuns, pair_runs
-from .panoptic import image_quality
 from .shown import CLASSES_WITH_INTERVALS
 
 
@@ -111,16 +110,15 @@ def _classified(runs: PairedRuns, resamples: int) -> _Measured:
         of_images = np.full(len(runs.records[0]), np.nan)
         of_images[labeled] = 100 * own.true_scores
         values.append(of_images)
-    was, now = first.ranks < 1, second.ranks < 1
-    flips, paths = sections.flips_section(first, second, runs.classes), np.array(first.paths, dtype=object)
+    fixed, broken = flips(first, second)
     return _Measured(
         [(one, other, resamples)],
         Changes('score of the true class', values[0], values[1]),
         'F1',
         first.confusion.true_counts,
-        [flips],
-        paths[~was & now].tolist(),
-        paths[was & ~now].tolist(),
+        [sections.flips_section(first, second, runs.classes)],
+        fixed,
+        broken,
     )
 
 
@@ -192,10 +190,7 @@ def _panoptic(runs: PairedRuns, resamples: int) -> _Measured:
     things = runs.info[0].things or 0
     quality = [panoptic_measure([one.tallies for one in records], runs.classes, things) for records in runs.records]
     pixels = [measure(records, runs.classes, by_class=False).without_classes() for records in runs.records]
-    values = [
-        np.array([np.nan if (value := image_quality(image)) is None else value for image in records])
-        for records in runs.records
-    ]
+    values = [np.array([image_quality(image.tallies) for image in records]) for records in runs.records]
     examples = np.zeros(len(runs.classes), np.int64)
     for image in runs.records[0]:
         for label, (_, found, _, missed) in image.tallies.items():

@@ -60,18 +60,19 @@ def difference_columns(first: Column, *more: Column) -> list[Column]:
         Column('Before', 'percent', 'of the first run'),
         Column('After', 'percent', 'of the second run'),
         Column('Difference', 'number', 'after - before, in points'),
-        Column('From', 'number', f'lower bound of the {100 * LEVEL:g}% interval of the difference'),
-        Column('To', 'number', 'upper bound of the interval of the difference'),
-        Column('In favor', 'percent', 'resamples in which the second run is better; equal ones count half'),
+        Column('Difference from', 'number', f'lower bound of the {100 * LEVEL:g}% interval of the difference'),
+        Column('Difference to', 'number', 'upper bound of the interval of the difference'),
         Column('Verdict', 'text', 'clear if the interval leaves out 0'),
+        Column('In favor', 'percent', 'resamples in which the second run is better; equal ones count half'),
     ]
 
 
 def difference_cells(difference: Difference) -> list[Cell]:
     """Return a difference as cells of a table."""
     one = difference
-    numbers = (one.before, one.after, one.difference, one.low, one.high, 100 * one.in_favor)
-    return [*(defined(number, 2) for number in numbers), verdict(one) if defined(one.difference) is not None else '']
+    numbers = (one.before, one.after, one.difference, one.low, one.high)
+    told = verdict(one) if defined(one.difference) is not None else ''
+    return [*(defined(number, 2) for number in numbers), told, defined(100 * one.in_favor, 2)]
 
 
 def headline_section(
@@ -172,9 +173,9 @@ def flips_section(before: Predictions, after: Predictions, classes: Sequence[str
         Column('Image', 'image'),
         Column('True class', 'class'),
         Column('Before', 'class', 'predicted by the first run'),
-        Column('Score before', 'number', 'of that class'),
+        Column('Score before', 'score', 'of that class'),
         Column('After', 'class', 'predicted by the second run'),
-        Column('Score after', 'number', 'of that class'),
+        Column('Score after', 'score', 'of that class'),
     ]
     blocks: list[Block] = []
     flipped = {'Fixed': ~was & now, 'Broken': was & ~now}

@@ -15,7 +15,7 @@ from ..intervals import RESAMPLES
 from ..overlaps import is_crowd
 from ..records import DetectedImage
 from ..suspect_objects import suspect_objects
-from . import shown
+from . import shown, suspected
 from .base import ClassFacts, Facts, Findings
 from .detection_analysis import DetectionAnalysis, analyze, image_kinds, object_findings
 from .detection_precision import Precision, box_precision, precision_of, precision_section
@@ -30,6 +30,11 @@ from .detection_sections import (
 from .shown import defined
 
 HEADLINES = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl')
+COUNTED_SCORES = (0.1, 0.3, 0.5, 0.7, 0.9)
+"""Scores from which predicted objects are counted where nothing can be measured."""
+
+LEAST_AP = 10.0
+"""AP in percent below which a model is too weak to judge labels."""
 
 
 def find(
@@ -60,8 +65,11 @@ def find(
     confusion = detection_confusion(records, analysis.overlaps, len(classes), analysis.least.tolist(), masks=masks)
     suspects = suspect_objects(records, analysis.overlaps, analysis.matches, masks)
     headlines = _headlines(of_kinds)
+    labels = sum(int((~is_crowd(image, masks)).sum()) for image in records)
+    metric = f'{of_kinds[0].prefix} AP'
+    doubts = suspected.doubts_about_model(suspects, labels, metric, headlines[0].value, LEAST_AP)
     facts = Facts(
-        f'{of_kinds[0].prefix} AP',
+        metric,
         headlines[0].value,
         headlines[0].low,
         headlines[0].high,
@@ -73,8 +81,9 @@ def find(
         _error_counts(analysis),
         of_kinds[0].sizes,
         of_kinds[0].aspects,
-        suspects=len(shown.strongly_suspected(suspects)),
-        labels=sum(int((~is_crowd(image, masks)).sum()) for image in records),
+        suspects=len(suspected.strongly_suspected(suspects)),
+        labels=labels,
+        judges_labels=not doubts,
         best_score=analysis.best_score,
     )
     numbers = {image.path: number for number, image in enumerate(records)}
@@ -85,11 +94,11 @@ def find(
         confusion_section(confusion, analysis, facts),
         curves_section(analysis, facts),
         samples_section(analysis),
-        shown.suspects_section(suspects, numbers, classes, facts.labels, 'object'),
+        suspected.suspects_section(suspects, numbers, classes, facts.labels, 'object', doubts),
     ]
-    suspected = {suspect.path for suspect in shown.strongly_suspected(suspects)}
+    strong = {suspect.path for suspect in suspected.strongly_suspected(suspects)}
     found = {
-        path: [*kinds, *(['suspected label'] if path in suspected else [])]
+        path: [*kinds, *(['label contradicted strongly'] if path in strong else [])]
         for path, kinds in image_kinds(analysis).items()
     }
     return Findings(
@@ -145,14 +154,9 @@ def _without_objects(analysis: DetectionAnalysis, values: dict[str, float | None
         'errors, confusions, best scores and wrong labels need them.'
     )
     edges = np.linspace(0, 1, 21)
-    confident = np.bincount(labels[scores >= 0.5], minlength=len(classes)).tolist()
-    rows: list[list[Cell]] = [
-        [name, times, confident[k]]
-        for k, (name, times) in enumerate(
-            zip(classes, np.bincount(labels, minlength=len(classes)).tolist(), strict=True)
-        )
-    ]
-    columns = [Column('Class', 'class'), Column('Predicted', 'count'), Column('With a score of 0.5 or more', 'count')]
+    counts = [np.bincount(labels[scores >= least], minlength=len(classes)).tolist() for least in COUNTED_SCORES]
+    rows: list[list[Cell]] = [[name, *times] for name, *times in zip(classes, *counts, strict=True)]
+    columns = [Column('Class', 'class'), *(Column(f'Score {least:g} or more', 'count') for least in COUNTED_SCORES)]
     blocks: list[Block] = [
         Table('Predicted objects', columns, rows),
         Chart(

@@ -24,6 +24,9 @@ PREDICTIONS_WITH_ALL_RESAMPLES = 1_000_000
 PREDICTIONS_WITH_ALL_RESAMPLES_OF_GROUPS = 250_000
 """Predictions up to which all are drawn for sizes and aspects, which take as long each as all objects."""
 LEAST_RESAMPLES = 100
+FEW_IMAGES, FEW_IMAGES_HELD = 50, 86
+"""Images, and percent of drawn data sets of as many whose interval of AP held that of many images, as measured by
+``benchmarks/diagnosis.py``."""
 CLEAR_GAP = 10.0
 """Points of AP between groups of objects from which a sentence tells of it."""
 LEAST_SHARE = 5.0
@@ -149,8 +152,8 @@ def precision_section(of_kinds: Sequence[Precision], images: int) -> Section:
     note = (
         'AP is that of COCO, in percent, in all rows but two the mean over IoU 0.5 to 0.95. Small is up to 32 x 32 '
         'pixels, large above 96 x 96; tall and wide is a ratio of the sides of more than 4 / 3. '
-        f'{shown.interval_note(images, main.resamples)}{fewer} Intervals of AP are narrow: with 50 drawn images '
-        'they held the AP of many images in 83 to 86% of the cases, not in 95%.'
+        f'{shown.interval_note(images, main.resamples)}{fewer} Intervals of AP are narrow: with {FEW_IMAGES} '
+        f'drawn images they held the AP of many images in {FEW_IMAGES_HELD}% of the cases, not in 95%.'
     )
     return Section(
         'precision', 'Average precision', [Table('Average precision', columns, rows, note), _explained()], _lead(main)

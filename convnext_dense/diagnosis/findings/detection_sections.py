@@ -24,7 +24,7 @@ KIND_WORDS: dict[Kind, str] = {
     'both': 'wrong class and inexact location',
     'duplicate': 'duplicate',
     'background': 'background taken for an object',
-    'missed': 'missed object',
+    'missed': 'missed object',  # one that no other kind of error explains
 }
 CURVE_POINTS = 200
 """Points of a curve, at most."""
@@ -39,6 +39,7 @@ def classes_section(
 ) -> Section:
     """Return the section with a table of all classes."""
     main, *others = of_kinds
+    kind, of = main.prefix, 'masks' if main.prefix == 'mask' else 'boxes'
     ap50 = AveragePrecision(analysis.matches.at(FOREGROUND_IOU)).by_class()
     columns = [
         Column('Class', 'class'),
@@ -46,11 +47,11 @@ def classes_section(
         Column('Objects', 'count', 'annotated objects'),
         *shown.interval_columns(f'{main.prefix} AP', 'average precision, the mean over IoU 0.5 to 0.95'),
         *(Column(f'{one.prefix} AP', 'percent', f'average precision of {one.prefix} outlines') for one in others),
-        Column('AP50', 'percent', 'average precision at an IoU of 0.5'),
-        Column('Precision', 'percent', 'share of the predictions with at least the best score that are right'),
-        Column('Recall', 'percent', 'share of the objects that they find'),
-        Column('F1', 'percent', 'harmonic mean of precision and recall'),
-        Column('Best score', 'number', 'score with the highest F1, from which objects are best kept'),
+        Column(f'{kind} AP50', 'percent', f'average precision of {of} at an IoU of 0.5'),
+        Column(f'{kind} precision', 'percent', 'share of the predictions with at least the best score that are right'),
+        Column(f'{kind} recall', 'percent', 'share of the objects that they find'),
+        Column(f'{kind} F1', 'percent', 'harmonic mean of precision and recall'),
+        Column('Best score', 'score', 'score with the highest F1, from which objects are best kept'),
     ]
     rows: list[list[Cell]] = []
     for k, (one, curve) in enumerate(zip(facts.classes, analysis.curves, strict=True)):
@@ -86,7 +87,8 @@ def errors_section(analysis: DetectionAnalysis, facts: Facts) -> Section:
         words,
         'How much higher AP50 would be without these errors, the others left as they are, so that costs do not add up '
         f'to what lacks to 100 (TIDE, Bolya et al. 2020). A location is inexact from an IoU of {BACKGROUND_IOU:g} to '
-        f'{FOREGROUND_IOU:g}.',
+        f'{FOREGROUND_IOU:g}. A missed object is one that no wrong class and no inexact location explains, so that '
+        'fewer are missed than are not found.',
     )
     kept = facts.error_counts
     rows: list[list[Cell]] = [
@@ -103,6 +105,7 @@ def errors_section(analysis: DetectionAnalysis, facts: Facts) -> Section:
         rows,
     )
     of_classes: list[list[Cell]] = []
+    kind = 'mask' if analysis.masks else 'box'
     for k, name in enumerate(analysis.classes):
         kinds_of_class = [
             *(costs.by_kind[kind][k] for kind in KINDS),
@@ -114,7 +117,7 @@ def errors_section(analysis: DetectionAnalysis, facts: Facts) -> Section:
         )
     columns = [
         Column('Class', 'class'),
-        Column('AP50', 'percent'),
+        Column(f'{kind} AP50', 'percent'),
         *(Column(word.capitalize(), 'number', 'points of AP50 that it costs') for word in words),
         Column('False positives', 'number', 'points of AP50 that all wrong predictions cost'),
         Column('False negatives', 'number', 'points of AP50 that all objects which are not found cost'),
@@ -158,8 +161,9 @@ def confusion_section(confusion: Confusion, analysis: DetectionAnalysis, facts: 
     )
     lead = (
         f'Of {counted(objects, "object")}, {percent(shown.share(found, objects))} are found, '
-        f'{percent(shown.share(missed, objects))} missed and {percent(shown.share(other, objects))} taken for another '
-        f'class; {counted(false, "prediction")} lie on background.'
+        f'{percent(shown.share(missed, objects))} have no prediction on them and '
+        f'{percent(shown.share(other, objects))} are taken for another class; '
+        f'{counted(false, "prediction")} lie on background.'
     )
     if facts.confusions and other:
         one = facts.confusions[0]

@@ -9,11 +9,11 @@ import numpy as np
 from ..confusion import Confusion
 from ..content import Axis, Block, Cell, Chart, Column, Section, Series, Table, Text
 from ..intervals import RESAMPLES, Interval
-from ..panoptic_quality import panoptic_measure
+from ..panoptic_quality import image_quality, panoptic_measure
 from ..records import PanopticImage
 from ..segmentation import has_boundary_counts, measure
 from ..suspect_regions import ContradictedImage, suspect_regions
-from . import shown
+from . import shown, suspected
 from .base import ClassFacts, Facts, Findings
 from .segmentation import CHARTED_CLASSES, image_kinds, images_section, pixel_section
 from .shown import Intervals, defined, percent
@@ -24,6 +24,9 @@ METRICS = {
     'RQ': 'recognition quality, the F1 of segments',
 }
 OF_PIXELS = ('mIoU', 'aAcc')
+
+LEAST_PQ = 15.0
+"""PQ in percent below which a model is too weak to judge labels."""
 
 
 def find(
@@ -53,10 +56,13 @@ def find(
     labeled = sum(any(found + missed for _, found, _, missed in image.tallies.values()) for image in records)
     headlines = [shown.headline(intervals[name, None]) for name in names] if labeled else []
     headlines = [one for one in headlines if one.value is not None]
-    suspects = suspect_regions(contradicted)
+    suspects = suspect_regions(contradicted, scored=False)
     numbers = {image.path: number for number, image in enumerate(records)}
     main = intervals['PQ', None]
     boundary = intervals.get(('boundary_F1', None)) if has_boundary_counts(records) else None
+    doubts = suspected.doubts_about_model(
+        suspects, labeled, 'PQ', defined(main.value), LEAST_PQ, suspected.MOST_REGIONS
+    )
     facts = Facts(
         'PQ',
         defined(main.value),
@@ -66,14 +72,15 @@ def find(
         'segments',
         _class_facts(records, table, classes, intervals),
         shown.confusion_facts(confusion, classes),
-        suspects=len(shown.strongly_suspected(suspects)),
+        suspects=len(suspected.strongly_suspected(suspects)),
         labels=labeled,
+        judges_labels=not doubts,
         pixel_accuracy=shown.share(int(confusion.right.sum()), int(confusion.true_counts.sum())),
         boundary=None if boundary is None else defined(boundary.value),
     )
-    values = {image.path: image_quality(image) for image in records}
-    suspected = {suspect.path for suspect in shown.strongly_suspected(suspects)}
-    found = {image.path: _kinds(image, image.path in suspected) for image in records}
+    values = {image.path: defined(image_quality(image.tallies)) for image in records}
+    strong = {suspect.path for suspect in suspected.strongly_suspected(suspects)}
+    found = {image.path: _kinds(image, image.path in strong) for image in records}
     if not labeled:
         text = 'The images have no annotated segments, so that nothing can be said about the predicted ones.'
         return Findings([], [Section('classes', 'Classes', [Text(text)], text)], [], values, found, facts)
@@ -84,14 +91,8 @@ def find(
         images_section(records, values, numbers, 'PQ'),
     ]
     if contradicted:
-        sections.append(shown.suspects_section(suspects, numbers, classes, labeled, 'image'))
+        sections.append(suspected.suspects_section(suspects, numbers, classes, labeled, 'image', doubts))
     return Findings(headlines, sections, suspects, values, found, facts)
-
-
-def image_quality(image: PanopticImage) -> float | None:
-    """Return the PQ of an image in percent, the mean over the classes with segments; None without any."""
-    values = [iou / (found + false / 2 + missed / 2) for iou, found, false, missed in image.tallies.values()]
-    return 100 * float(np.mean(values)) if values else None
 
 
 def quality_gains(table: np.ndarray) -> dict[str, float | None]:
@@ -152,7 +153,7 @@ def _kinds(image: PanopticImage, suspected: bool) -> list[str]:
         kinds.append('missed segment')
     if any(false for _, _, false, _ in image.tallies.values()):
         kinds.append('false segment')
-    return [*kinds, *image_kinds(image, None), *(['suspected label'] if suspected else [])]
+    return [*kinds, *image_kinds(image, None), *(['label contradicted strongly'] if suspected else [])]
 
 
 def _classes_section(

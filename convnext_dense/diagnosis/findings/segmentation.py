@@ -13,7 +13,7 @@ from ..intervals import RESAMPLES
 from ..records import SegmentedImage
 from ..segmentation import class_boundary_f1, has_boundary_counts, image_iou, measure
 from ..suspect_regions import ContradictedImage, suspect_regions
-from . import shown
+from . import shown, suspected
 from .base import ClassFacts, Facts, Findings
 from .shown import Intervals, defined, percent
 
@@ -26,6 +26,9 @@ LEAST_SHARE = 0.01
 """Share of an image's pixels from which a class that is missed or not there is told."""
 BIN = 5
 """Width of the bins of a histogram, in percent."""
+
+LEAST_MIOU = 20.0
+"""mIoU in percent below which a model is too weak to judge labels."""
 
 
 def find(
@@ -52,6 +55,9 @@ def find(
     main = intervals['mIoU', None]
     pixels = int(confusion.true_counts.sum())
     boundary = intervals.get(('boundary_F1', None))
+    doubts = suspected.doubts_about_model(
+        suspects, labeled, 'mIoU', defined(main.value), LEAST_MIOU, suspected.MOST_REGIONS
+    )
     facts = Facts(
         'mIoU',
         defined(main.value),
@@ -61,17 +67,18 @@ def find(
         'pixels',
         class_facts(records, confusion, classes, intervals),
         shown.confusion_facts(confusion, classes),
-        suspects=len(shown.strongly_suspected(suspects)),
+        suspects=len(suspected.strongly_suspected(suspects)),
         labels=labeled,
+        judges_labels=not doubts,
         pixel_accuracy=shown.share(int(confusion.right.sum()), pixels),
         boundary=None if boundary is None else defined(boundary.value),
     )
     values = {image.path: defined(100 * image_iou(image)) for image in records}
-    suspected = {suspect.path for suspect in shown.strongly_suspected(suspects)}
+    strong = {suspect.path for suspect in suspected.strongly_suspected(suspects)}
     found = {
         image.path: [
             *image_kinds(image, values[image.path]),
-            *(['suspected label'] if image.path in suspected else []),
+            *(['label contradicted strongly'] if image.path in strong else []),
         ]
         for image in records
     }
@@ -84,7 +91,7 @@ def find(
         images_section(records, values, numbers, 'IoU'),
     ]
     if contradicted:
-        sections.append(shown.suspects_section(suspects, numbers, classes, labeled, 'image'))
+        sections.append(suspected.suspects_section(suspects, numbers, classes, labeled, 'image', doubts))
     return Findings(headlines, sections, suspects, values, found, facts)
 
 

@@ -9,9 +9,8 @@ import numpy as np
 
 from ...counting import counted
 from ..confusion import Confused, Confusion
-from ..content import Cell, Column, Gallery, Headline, Matrix, Section, Table, Text
+from ..content import Column, Headline, Matrix, Table, Text
 from ..intervals import LEVEL, RESAMPLES, Interval, Measure, bootstrap
-from ..suspects import Suspect
 from .base import ConfusionFacts, Facts
 
 WHOLE_MATRIX = 100
@@ -23,8 +22,6 @@ CLASSES_WITH_INTERVALS = 2000
 """Classes up to which numbers of each class get intervals."""
 GALLERY = 24
 """Images of a gallery."""
-STRONG = 0.5
-"""Strength from which a suspicion is told to be strong."""
 LABELS_FOR_WIDTH = 20
 """Images or objects of a class below which its interval is told to be too narrow."""
 
@@ -53,15 +50,6 @@ METRIC_NAMES = {
 }
 """What metrics are called, by their names in measures; others have the same name."""
 
-SUSPECT_WORDS = {
-    'class': 'labeled {label}, seems {suggested}',
-    'box': '{label} seems to lie elsewhere',
-    'no object': 'no {label} seems to be there',
-    'no label': 'a {suggested} seems to lack its label',
-    'duplicate': 'labeled {label}, an almost equal image {suggested}',
-    'leak': 'almost equal to an image for training',
-}
-
 Intervals = Mapping[tuple[str, str | None], Interval]
 """Intervals by metric and class name."""
 
@@ -76,7 +64,8 @@ def interval_note(images: int, resamples: int = RESAMPLES) -> str:
     return (
         f'The bounds are of the {100 * LEVEL:g}% interval, by {counted(resamples, "bootstrap resample")} of '
         f'{counted(images, "image")}: how much other images of the kind could change the number, not another '
-        f'training. Of a class with fewer than {LABELS_FOR_WIDTH} examples it is too narrow.'
+        f'training. Of a class with fewer than {LABELS_FOR_WIDTH} examples it is too narrow, and '
+        'where all examples fare alike there is none.'
     )
 
 
@@ -118,7 +107,8 @@ def interval_cells(
     interval = intervals.get((metric, class_name))
     if interval is None:
         return [defined(value), None, None]
-    return [defined(interval.value), defined(interval.low), defined(interval.high)]
+    bounds = (defined(interval.low), defined(interval.high)) if interval.informative else (None, None)
+    return [defined(interval.value), *bounds]
 
 
 def share(part: float, whole: float) -> float | None:
@@ -279,66 +269,3 @@ def confusion_lead(largest: ConfusionFacts, unit: str, wrong: str) -> str:
         f'{percent(largest.share_of_errors)} of the {wrong} are {largest.true} taken for {largest.predicted} '
         f'({counted_examples(largest.times, unit)}, {percent(largest.share_of_class)} of all {largest.true}).'
     )
-
-
-def strongly_suspected(suspects: Sequence[Suspect]) -> list[Suspect]:
-    """Return those suspects that are contradicted strongly."""
-    return [suspect for suspect in suspects if suspect.strength >= STRONG]
-
-
-def suspect_text(suspect: Suspect, names: Sequence[str]) -> str:
-    """Say what seems wrong with a label, such as ``labeled horse, seems cow``."""
-    label, suggested = ('object' if n is None or n < 0 else names[n] for n in (suspect.label, suspect.suggested))
-    return SUSPECT_WORDS[suspect.kind].format(label=label, suggested=suggested)
-
-
-def suspects_section(
-    suspects: Sequence[Suspect], numbers: Mapping[str, int], names: Sequence[str], labels: int, noun: str
-) -> Section:
-    """Return the section of labels that are probably wrong.
-
-    Args:
-        suspects: the most suspected first.
-        numbers: the number of each record, by path.
-        names: K names.
-        labels: how many labels were tested.
-        noun: what one of them is.
-    """
-    if not labels:
-        text = 'Without labels none can be wrong.'
-        return Section('suspects', 'Labels to check', [Text(text)], text)
-    if not suspects:
-        text = f'None of {counted(labels, noun)} is contradicted by a prediction.'
-        return Section('suspects', 'Labels to check', [Text(text)], text)
-    strong = len(strongly_suspected(suspects))
-    lead = (
-        f'{strong:,} of {counted(len(suspects), "suspected label")}, among {counted(labels, noun)}, '
-        f'{"is" if strong == 1 else "are"} contradicted strongly; the first: '
-        f'{suspect_text(suspects[0], names)} ({suspects[0].path}).'
-    )
-    shown = suspects[:GALLERY]
-    gallery = Gallery(
-        'Most suspected',
-        [numbers[one.path] for one in shown],
-        [f'{suspect_text(one, names)} (strength {one.strength:.2f})' for one in shown],
-        f'Strength is how far predictions contradict a label, from 0 to 1; {STRONG:g} or more is strong. Look before '
-        'you change anything: the model may be what is wrong. Labels that it was trained on are rarely found.',
-    )
-    kinds: dict[str, int] = {}
-    for one in suspects:
-        kinds[one.kind] = kinds.get(one.kind, 0) + 1
-    rows: list[list[Cell]] = [[SUSPECT_KINDS[kind], times] for kind, times in kinds.items()]
-    table = Table(
-        'Kinds of suspicion', [Column('Kind'), Column('Labels', 'count')], rows, 'suspects.csv lists all of them.'
-    )
-    return Section('suspects', 'Labels to check', [gallery, table] if len(kinds) > 1 else [gallery], lead)
-
-
-SUSPECT_KINDS = {
-    'class': 'of another class',
-    'box': 'lies elsewhere',
-    'no object': 'no such object there',
-    'no label': 'object without a label',
-    'duplicate': 'an almost equal image has another label',
-    'leak': 'almost equal to an image for training',
-}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from ..findings.base import ClassFacts, Facts
 from ..run_facts import UNKNOWN, RunFacts
@@ -22,6 +22,7 @@ class Known:
         run: numbers about the run.
         leaks: tested images that are almost the same as a training image.
         compared: tested images that were compared with training images.
+        weights: which weights were tested.
     """
 
     facts: Facts | None = None
@@ -30,6 +31,7 @@ class Known:
     run: RunFacts = UNKNOWN
     leaks: int = 0
     compared: int = 0
+    weights: Literal['raw', 'ema'] | None = None
 
     def class_facts(self, name: str) -> ClassFacts | None:
         """Return the numbers of a class; None if there are none."""

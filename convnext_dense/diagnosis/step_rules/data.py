@@ -7,17 +7,20 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...counting import counted
+from ..findings.suspected import MOST_LABELS, MOST_REGIONS
 from ..statistics import DataStatistics
 from ..statistics_section import FEW, RARE, SECTION
 from .base import Advice, Known, Rule, named
 
-SUSPECTED_SHARE = (1.0, 20.0)
+SUSPECTED_SHARE = (1.0, MOST_LABELS)
 """Percent of the labels from which and up to which it is said that labels are suspected: of more, the model is rather
 what is wrong."""
-SUSPECTED_REGIONS = (10.0, 100.0)
+SUSPECTED_REGIONS = (10.0, MOST_REGIONS)
 """The same of regions, per 100 images."""
 SUSPECTED_LEAST = 5
 """Suspected labels of which it is said."""
+DRAWN_MORE = 1.5
+"""Factor by which ``--balance`` must draw the images of the rarest class more often to be advised."""
 FEW_IMAGES = 2_000
 """Training images below which they are few."""
 PRETRAINED_UP_TO = 100_000
@@ -50,7 +53,7 @@ def leaks(known: Known) -> Iterator[Advice]:
 def suspected_labels(known: Known) -> Iterator[Advice]:
     """Advise to check labels that are suspected."""
     facts = known.facts
-    if facts is None or not facts.labels:
+    if facts is None or not facts.labels or not facts.judges_labels:
         return
     share = 100 * facts.suspects / facts.labels
     is_of_regions = facts.unit in ('pixels', 'segments')
@@ -80,15 +83,29 @@ def few_examples(known: Known) -> Iterator[Advice]:
         return
     labels = sorted(np.flatnonzero(rare).tolist(), key=lambda label: int(counts[label]))
     names = [training.classes[label] for label in labels]
-    noun = training.countable_unit
-    balance = '' if '--balance' in known.run.flags else ', or draw their images more often with `--balance`'
+    balances = '--balance' not in known.run.flags and _balance_factor(training, labels[0]) >= DRAWN_MORE
+    balance = ', or draw their images more often with `--balance`' if balances else ''
+    fewest, noun = int(counts[labels[0]]), training.countable_unit
+    if int(counts[present].max()) == fewest:
+        has = f'each of the {len(names):,} classes has {counted(fewest, f"training {noun}")}'
+    else:
+        same = [name for name, label in zip(names, labels, strict=True) if counts[label] == fewest]
+        verb = 'has' if len(same) == 1 else 'have'
+        has = f'{named(same)} {verb} {counted(fewest, f"training {noun}")}, the median class {median:,.0f}'
+        has += f'; {len(names):,} classes have few' if len(names) > len(same) else ''
     yield Advice(
-        f'Collect more examples of {named(names)}{balance}.',
-        f'{names[0]!r} has {counted(int(counts[labels[0]]), f"training {noun}")}, the median class {median:,.0f}'
-        + (f'; {len(names):,} classes have few' if len(names) > 1 else ''),
+        f'Collect more examples of {"all classes" if len(names) == present.sum() else named(names)}{balance}.',
+        has,
         _gain_of_classes(known, names),
         SECTION,
     )
+
+
+def _balance_factor(training: DataStatistics, label: int) -> float:
+    """Return how many times as often ``--balance 1`` draws images with a class, whose images all else show too."""
+    images = training.class_images
+    own = float(images[label])
+    return float(images[images > 0].mean()) / own if own else 1.0
 
 
 def _gain_of_classes(known: Known, names: list[str]) -> float:
@@ -148,9 +165,11 @@ def uneven_split(known: Known) -> Iterator[Advice]:
     uneven = (smaller > 0) & (larger >= FREQUENT) & (larger >= OTHER_SHARE * smaller)
     if uneven.any():
         label = int(np.argmax(np.where(uneven, larger / np.maximum(smaller, 1e-9), 0)))
+        how = '`--val-split 0.2` holds out images by chance'
+        if '--val-split' in known.run.flags:
+            how = '`--split-seed` with another number draws other ones'
         yield Advice(
-            'Split the images anew, so that training and test data are alike: `--val-split 0.2` holds out images by '
-            'chance.',
+            f'Split the images anew, so that training and test data are alike: {how}.',
             f'{training.classes[label]!r} has {shares[0][label]:.1f}% of the training {training.unit} and '
             f'{shares[1][label]:.1f}% of the tested ones',
             0.0,
@@ -232,11 +251,16 @@ RULES = (
     Rule('a tested image is almost the same as a training image', leaks, comes_first=True),
     Rule(
         f'predictions contradict {SUSPECTED_SHARE[0]:g} to {SUSPECTED_SHARE[1]:g}% of the labels strongly, and at '
-        f'least {SUSPECTED_LEAST}; in segmentation one region in {SUSPECTED_REGIONS[0]:g} images to one in each',
+        f'least {SUSPECTED_LEAST}; in segmentation one region in {SUSPECTED_REGIONS[0]:g} images to one in each; and '
+        'the model is not too weak to judge labels',
         suspected_labels,
         comes_first=True,
     ),
-    Rule(f'fewer than {FEW} examples of a class, or less than a {RARE}th of the median class', few_examples),
+    Rule(
+        f'fewer than {FEW} examples of a class, or less than a {RARE}th of the median class; `--balance` if it draws '
+        f'images of the rarest one at least {DRAWN_MORE:g} times as often',
+        few_examples,
+    ),
     Rule('a class without an example in the training data that the tested data have', absent_from_training),
     Rule('a class without an example in the tested data that the training data have', absent_from_test),
     Rule(
@@ -244,7 +268,10 @@ RULES = (
         f'{OTHER_SHARE:g} times its share in the other',
         uneven_split,
     ),
-    Rule(f'fewer than {PRETRAINED_UP_TO:,} training images, and random weights at the start', no_weights),
+    Rule(
+        f'fewer than {PRETRAINED_UP_TO:,} training images, and random weights at the start, `--pretrained none` too',
+        no_weights,
+    ),
     Rule(f'fewer than {FEW_IMAGES:,} training images, and not `--recipe small`', few_images),
     Rule(f'at least {UNLABELED:g}% of the training pixels without a class', unlabeled_pixels),
     Rule(f'median sizes of training and tested images differ {OTHER_SIZE:g} times', other_image_sizes),

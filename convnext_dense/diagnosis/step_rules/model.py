@@ -18,6 +18,8 @@ CONFUSED_SHARE, CONFUSED_TIMES = 20.0, 5
 """Percent of a class, and times, from which it is confused with another one."""
 TOO_SURE = 5.0
 """Percent points by which confidence exceeds accuracy from which a model is too sure."""
+SMOOTHING = 0.1
+"""Label smoothing that is advised where there is less."""
 NOT_SURE = 15.0
 """Percent points by which confidence is below accuracy from which scores are too low."""
 WIDE = 10.0
@@ -107,13 +109,17 @@ def costliest_errors(known: Known) -> Iterator[Advice]:
         ),
         'location': (
             'boxes that lie badly',
-            'Check that boxes are drawn tightly and alike by all annotators; then train longer (`--epochs`) or on '
-            'larger images (`--image-size`).',
+            'Train longer (`--epochs`); if boxes still lie badly once the training loss no longer falls, check that '
+            'they are drawn tightly and alike by all annotators.'
+            if known.run.still_learns
+            else 'Check that boxes are drawn tightly and alike by all annotators; then train on larger images '
+            '(`--image-size`).',
         ),
         'both': (
             'boxes that lie badly and have the wrong class',
-            'Train longer with `--epochs`, from better weights with `--pretrained`: position and class are both '
-            'uncertain.',
+            'Train longer with `--epochs`'
+            + (': ' if known.run.pretrained else ', from better weights with `--pretrained`: ')
+            + 'position and class are both uncertain.',
         ),
         'duplicate': (
             'second boxes on one object',
@@ -170,9 +176,16 @@ def too_sure(known: Known) -> Iterator[Advice]:
     facts = known.facts
     if facts is None or facts.overconfidence is None or facts.overconfidence < TOO_SURE:
         return
+    run, options = known.run, []
+    if known.weights == 'raw' and run.averages:
+        options.append('test the averaged weights with `--weights ema`')
+    if run.label_smoothing is not None and run.label_smoothing < SMOOTHING:
+        options.append(f'train with label smoothing (`--cfg-options model.label_smoothing={SMOOTHING:g}`)')
+    if run.mixes_images is False and not run.has_small_recipe:
+        options.append('train with mixed images (`model.mixup`)')
+    options.append('train for fewer epochs, with more images or with stronger augmentation')
     yield Advice(
-        'Do not take the scores for probabilities as they are: test the averaged weights with `--weights ema`, and '
-        'train with label smoothing (`--cfg-options model.label_smoothing=0.1`) or fewer epochs.',
+        f'Do not take the scores for probabilities as they are: {", or ".join(options)}.',
         f'the model is too sure: its scores are {facts.overconfidence:.1f} percent points above its accuracy',
         0.0,
         'calibration',
@@ -184,9 +197,11 @@ def not_sure(known: Known) -> Iterator[Advice]:
     facts = known.facts
     if facts is None or facts.overconfidence is None or facts.overconfidence > -NOT_SURE:
         return
+    mixes = known.run.mixes_images is not False
+    without = ' or one without mixed images (`--without mixup cutmix`) raises them' if mixes else ' raises them'
     yield Advice(
-        'Take the class with the highest score rather than one above a fixed threshold: the scores are too low. A '
-        'longer run (`--epochs`) or one without mixed images (`--without mixup cutmix`) raises them.',
+        'Take the class with the highest score rather than one above a fixed threshold: the scores are too low. '
+        f'A longer run (`--epochs`){without}.',
         f'the model is not sure enough: its scores are {-facts.overconfidence:.1f} percent points below its accuracy',
         0.0,
         'calibration',

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ..run_facts import Points, RunFacts
+from ...counting import counted
+from ..run_facts import FALLING, LEAST_VALIDATIONS, SHORT, Points, RunFacts
 from .base import Advice, Known, Rule
 
 LATE = 0.75
@@ -20,8 +21,6 @@ EMA_BEHIND = 1.0
 """Points by which averaged weights are worse than raw ones."""
 EASIER = 3.0
 """Percent points by which the accuracy on tested pixels exceeds that in training."""
-LEAST_VALIDATIONS = 4
-"""Validations without which a curve tells nothing."""
 
 
 class _Best(NamedTuple):
@@ -71,6 +70,24 @@ def still_improving(known: Known) -> Iterator[Advice]:
         )
 
 
+def still_learning(known: Known) -> Iterator[Advice]:
+    """Advise a longer run where the training loss still falls, and too few validations tell more."""
+    run = known.run
+    if not run.still_learns or any(True for _ in unfinished(known)):
+        return
+    flag = ''
+    if run.length is not None:
+        flag = f': `--epochs {4 * run.length}`' if run.unit == 'epoch' else f': `--iters {4 * run.length}`'
+    if run.last_losses is None:
+        why, gain = f'the run has {counted(run.losses[-1][0], "optimizer step")}', 100.0
+    else:
+        before, after = run.last_losses
+        why = 'the training loss was still falling at the end, from '
+        why += f'{before:.3g} in the third quarter of the run to {after:.3g} in the last'
+        gain = 100 * (1 - after / before)
+    yield Advice(f'Train longer before you trust what follows{flag}.', why, gain, 'curves')
+
+
 def overfitting(known: Known) -> Iterator[Advice]:
     """Advise against overfitting."""
     run = known.run
@@ -118,8 +135,13 @@ def raw_is_better(known: Known) -> Iterator[Advice]:
     if raw - ema < EMA_BEHIND:
         return
     small = '' if run.has_small_recipe else ', or train with `--recipe small`, which averages over fewer steps'
+    take = (
+        'Keep to the raw weights, which were tested'
+        if known.weights == 'raw'
+        else ('Take the raw weights with `--weights raw`')
+    )
     yield Advice(
-        f'Take the raw weights with `--weights raw`{small}: the average reaches back too far for this run.',
+        f'{take}{small}: the average reaches back too far for this run.',
         f'at the end raw weights have {raw:.1f}, averaged ones {ema:.1f}',
         raw - ema,
         'curves',
@@ -160,6 +182,13 @@ RULES = (
         still_improving,
     ),
     Rule(
+        f'the mean training loss of the last quarter of the run is {FALLING:.0%} or more below that of the quarter '
+        f'before, or it has fewer than {SHORT} optimizer steps and too few logged losses to tell, and there are fewer '
+        f'than {LEAST_VALIDATIONS} validations',
+        still_learning,
+        comes_first=True,
+    ),
+    Rule(
         f'the best validation is in the first {LONG_BEFORE:.0%} of the run, the metric fell by {DROPPED:g} points '
         'since, and so did the training loss',
         overfitting,
@@ -167,7 +196,9 @@ RULES = (
     Rule(f'at the end, raw weights are {EMA_BEHIND:g} points better than averaged ones', raw_is_better),
     Rule('no validation in training', no_validation),
     Rule(
-        f'the accuracy of pixels is {EASIER:g} percent points higher in testing than in training', easier_than_training
+        f'the accuracy of pixels is {EASIER:g} percent points higher in testing than in training, which segmentors '
+        'alone log',
+        easier_than_training,
     ),
 )
 """Rules about the run."""

@@ -2,6 +2,8 @@
 
 import json
 
+from PIL import Image
+
 from convnext_dense.analysis.page.content import describe_run, read_files
 from tests.helpers import example_diagnoses as examples
 from tests.helpers.written_runs import LOSS, write_metrics, write_run
@@ -77,3 +79,37 @@ def test_the_task_is_known_by_what_was_logged(tmp_path):
     run = write_run(tmp_path / 'run', {**LOSS, 'val/raw/mIoU': [(1, 3.0)]}, [])
     assert describe(run).summary['task'] == 'segmentation'
     assert describe(write_run(tmp_path / 'other', LOSS, [])).summary['task'] == ''
+
+
+def write_pretraining(folder):
+    """A run in pre-training with a test, whose drawings have two parts: the left one red, the right one blue."""
+    logged = {**LOSS, 'val/raw/reconstruction_loss': [(1, 0.9)], 'val/raw/linear_top1': [(1, 60.0)]}
+    run = write_run(folder, logged, [])
+    (run / 'fcmae.py').write_text("task = 'pretraining'\nmodel = dict(mask_ratio=0.6)\n")
+    write_metrics(run, {'raw/reconstruction_loss': 0.85, 'raw/images': 2})
+    entries = []
+    for number in range(2):
+        drawing = Image.new('RGB', (90, 50), 'white')
+        for left, color in ((0, 'red'), (50, 'blue')):
+            drawing.paste(color, (left, 10, left + 40, 50))
+        drawing.save(run / 'show' / f'{number}.png')
+        panels = [{'name': 'original', 'box': [0, 10, 40, 40]}, {'name': 'composed', 'box': [50, 10, 40, 40]}]
+        entries.append({'file': f'{number}.png', 'path': f'd/{number}.jpg', 'caption': 'loss 0.8', 'panels': panels})
+    (run / 'show' / 'predictions.json').write_text(json.dumps(entries))
+    return run
+
+
+def test_a_run_in_pre_training(tmp_path):
+    run = write_pretraining(tmp_path / 'run')
+    content = describe(run)
+    assert content.missing == content.summary['missing'] == content.summary['problems'] == []
+    assert dict(content.summary['facts'])['mask ratio'] == '0.6'
+    (step,) = content.summary['steps']
+    assert step['advice'] == f'Fine-tune: `train CONFIG --data LABELED --pretrained {run}`' and step['rule'] == ''
+    assert content.summary['panels'] == ['original', 'composed'] and len(content.images.records) == 2
+    assert 'Features on labeled images, top-1' in [panel['title'] for panel in content.details['panels']]
+    (headline,) = content.summary['headlines']
+    assert (headline['unit'], headline['lower_is_better']) == ('', True)
+    (run / 'metrics.json').unlink()
+    content = describe(run)
+    assert content.missing == ['test results'] and content.summary['missing'][0]['command'] == f'test {run}'

@@ -102,3 +102,21 @@ def test_drawings_of_the_test(tmp_path):
     index.write_text('[{"file": 3}]')
     assert 'test the run again' in read_drawings(index)[1]
     assert read_drawings(tmp_path / 'none.json') == ([], '')
+
+
+def test_parts_of_drawings_are_in_the_page_by_their_places(tmp_path):
+    index = tmp_path / 'predictions.json'
+    panels = [{'name': name, 'box': [10 * i, 5, 9, 8]} for i, name in enumerate(('original', 'composed'))]
+    index.write_text(json.dumps([{'file': '0.png', 'path': 'a.jpg', 'caption': 'loss 0.9', 'panels': panels}]))
+    Image.new('RGB', (19, 13)).save(tmp_path / '0.png')
+    drawings, problem = read_drawings(index)
+    assert problem == ''
+    found = of_drawings(drawings, tmp_path, 60)
+    assert found.panel_names() == ['original', 'composed'] and 'hidden from the network' in found.note
+    ((details,),) = found.chunks(None)
+    assert details['panels'] == [[0, 5, 9, 8], [10, 5, 9, 8]]
+    for broken in ([{'name': 'x'}], [{'name': 'x', 'box': [1, 2]}], [{'name': 'x', 'box': [0, 0, 0, 5]}], [3], 'x'):
+        entry = {'file': '0.png', 'path': 'a.jpg', 'caption': 'c', 'panels': broken}
+        index.write_text(json.dumps([entry]))
+        assert 'test the run again' in read_drawings(index)[1]
+    assert of_drawings([{'file': '0.png', 'path': 'a', 'caption': ''}], tmp_path, 3).panel_names() == []

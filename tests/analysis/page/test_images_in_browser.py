@@ -1,11 +1,14 @@
 """The browser of predictions in Chromium: filters, the score slider, the viewer, label maps, and links to a view."""
 
 import re
+from dataclasses import replace
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from convnext_dense.analysis.page.build import write_page
-from tests.analysis.page.test_content import command
+from tests.analysis.page.test_content import command, write_pretraining
 from tests.helpers import example_diagnoses as examples
 
 
@@ -122,7 +125,7 @@ def test_the_viewer_by_keys(pages, open_page):
         ['balloon', '0.90', 'right'],
         ['bird', '0.60', 'right'],
     ]
-    assert 'Findings: on background missed' in dialog.locator('.side').inner_text()
+    assert 'Findings: on background not found' in dialog.locator('.side').inner_text()
     page.keyboard.press('ArrowRight')
     assert '2 of 40' in dialog.inner_text()
     page.keyboard.press('ArrowLeft')
@@ -199,6 +202,28 @@ def test_label_maps_beside_the_image_with_one_legend(pages, open_page):
     assert at(0, 5, 5)[3] == 0 and at(0, 5, 60) == [*water, 255]
 
 
+def test_label_maps_of_more_classes_than_gray_values(tmp_path, open_page):
+    diagnosis = examples.segmentation(tmp_path / 'run/diagnosis', 2)
+    names = [f'class {number}' for number in range(300)]
+    colors = [(number % 7 * 30, number // 7, 90) for number in range(300)]
+    for image in diagnosis.images:
+        for file in (image.truth_map, image.predicted_map):
+            path = tmp_path / 'run/diagnosis' / file
+            labels = np.asarray(Image.open(path)).astype(int)
+            labels = np.where(labels == 255, 65535, labels + 255)  # 255, 256 and 257 are classes, as 65535 is none
+            Image.fromarray(np.stack([labels % 256, labels // 256, 0 * labels], axis=-1).astype(np.uint8)).save(path)
+    examples.write(replace(diagnosis, classes=names, colors=colors), tmp_path / 'run/diagnosis')
+    write_page(tmp_path / 'run', tmp_path / 'page.html', command, 300)
+    page = open_page(tmp_path / 'page.html', '#/run/predictions?image=1')
+    dialog = page.get_by_role('dialog')
+    dialog.locator('.panels canvas').nth(2).wait_for()
+    legend = [text.split('\n')[0] for text in dialog.locator('.legend.classes .key').all_inner_texts()]
+    assert [re.sub(r'\s*[\d.]+%.*', '', text) for text in legend] == [*names[255:258], 'wrong', 'not labeled']
+    box = dialog.locator('.panels .stage').nth(3).bounding_box()
+    page.mouse.move(box['x'] + box['width'] * 0.1, box['y'] + box['height'] * 45.5 / 120)
+    assert dialog.locator('.readout').inner_text() == 'true class 256, predicted class 255'
+
+
 def test_thumbnails_of_label_maps_show_what_is_chosen(pages, open_page):
     page = open_page(pages['segmentation'], '#/run/predictions')
     page.wait_for_selector('#predictions .thumbnail canvas')
@@ -228,3 +253,48 @@ def test_images_beside_the_page(tmp_path, open_page):
     page = open_page(tmp_path / 'page.html', '#/run%20%231/predictions')
     page.wait_for_selector('#predictions canvas')
     assert page.evaluate("document.querySelector('#predictions img').naturalWidth") == examples.WIDTH
+
+
+RGB_AT = """([x, y]) => {  // the color of the page at a point, by what is on top there
+    const image = document.elementsFromPoint(x, y).find((one) => one.tagName === 'IMG');
+    const box = image.getBoundingClientRect();
+    const canvas = document.createElement('canvas');
+    [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+    const context = canvas.getContext('2d');
+    context.drawImage(image, 0, 0);
+    const at = [(x - box.left) / box.width * canvas.width, (y - box.top) / box.height * canvas.height];
+    return [...context.getImageData(...at.map(Math.floor), 1, 1).data].slice(0, 3);
+}"""
+
+
+def colors_of(page, part):
+    """The colors in the corners of a part of an image, a pixel or two inside."""
+    box = part.bounding_box()
+    inside = [(box['x'] + dx, box['y'] + dy) for dx in (3, box['width'] - 3) for dy in (3, box['height'] - 3)]
+    return {tuple(page.evaluate(RGB_AT, point)) for point in inside}
+
+
+@pytest.mark.parametrize('width', [1280, 375])
+def test_parts_of_reconstructions_are_cut_from_their_drawings_with_one_legend(width, open_page, tmp_path):
+    run = write_pretraining(tmp_path / 'run')
+    write_page(run, run / 'page.html', command, 300)
+    page = open_page(run / 'page.html', '#/run/predictions', width=width)
+    section = page.locator('#predictions')
+    assert section.locator('h2').inner_text() == 'Reconstructions'
+    assert section.locator('.strip-legend').all_inner_texts()[0].split() == ['original', 'composed']
+    assert section.locator('.strip-legend').count() == 1 and section.locator('.strip').count() == 2
+    strip = section.locator('.strip').first
+    strip.scroll_into_view_if_needed()
+    parts = strip.locator('.part')
+    for place, color in enumerate([(255, 0, 0), (0, 0, 255)]):
+        assert colors_of(page, parts.nth(place)) == {color}
+        assert parts.nth(place).locator('img').get_attribute('alt') == f'{("original", "composed")[place]}: 0.jpg'
+    assert page.evaluate('document.documentElement.scrollWidth') == width
+    strip.click()
+    viewer = page.locator('dialog.viewer')
+    assert viewer.locator('figcaption').all_inner_texts() == ['original', 'composed']
+    assert colors_of(page, viewer.locator('.part').nth(1)) == {(0, 0, 255)}
+    page.keyboard.press('ArrowRight')
+    assert viewer.locator('h2').inner_text() == 'd/1.jpg'
+    page.keyboard.press('Escape')
+    assert viewer.count() == 0 and has_address(page, '/predictions')

@@ -90,3 +90,22 @@ def test_runs_are_compared_by_loss_and_main_metric():
         'Training loss',
         'Top-1 on unseen images',
     ]
+
+
+def test_accuracies_of_a_probe_have_a_chart_of_their_own():
+    logged = {
+        **LOSS,
+        'val/raw/reconstruction_loss': [(1, 0.9), (2, 0.8)],
+        'val/raw/linear_top1': [(1, 40.0), (2, 50.0)],
+        'val/ema/knn20_top1': [(1, 30.0), (2, 35.0)],
+        'val/raw/other': [(1, 1.0)],
+    }
+    found = by_title(logged, 'pretraining')
+    probe = found['Features on labeled images, top-1']
+    assert [(one['name'], one['y']) for one in probe['series']] == [
+        ('linear probe, raw', [40.0, 50.0]),
+        ('20 nearest neighbors, EMA', [30.0, 35.0]),
+    ]
+    assert probe['main'] and probe['y']['label'] == '%'
+    assert [one['name'] for one in found['Other metrics on unseen images']['series']] == ['other, raw']
+    assert found['Reconstruction loss on unseen images']['y']['label'] == ''

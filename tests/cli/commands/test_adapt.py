@@ -58,6 +58,7 @@ def test_weights_that_must_be_made_first_have_others_in_the_next_command(adapted
 
 def test_what_is_there_is_replaced_only_on_request(adapted, error):
     argv = [RETINANET, '--arch', 'v2_atto', '--out', 'of/my own.py']
+    (adapted / 'of').mkdir()
     assert run_verb('adapt', argv) == 0
     file = adapted / 'of' / 'my own.py'
     assert "#   convnext-dense train 'of/my own.py' --data PATH" in file.read_text()

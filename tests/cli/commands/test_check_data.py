@@ -32,12 +32,11 @@ def cache(tmp_path, monkeypatch):
 
 
 def test_a_good_image_folder_is_reported_and_drawn(own_image_folder, tmp_path, capsys):
-    file, sheet = tmp_path / 'new' / 'check.json', tmp_path / 'check.png'
+    file, sheet = tmp_path / 'check.json', tmp_path / 'check.png'
     assert check_data(own_image_folder) == 0
-    few = '24 training images are fewer than one batch (128 x 1 processes): set --cfg-options '
-    few += 'train_dataloader.batch_size=24'
-    assert f'warning  train: {few} or less' in capsys.readouterr().out
-    options = ('--json', str(file), '--sheet', str(sheet), *few.split(': set ')[1].split())
+    few = '24 training images are fewer than one batch (128 x 1 processes): take --batch 24 or less'
+    assert f'warning  train: {few}' in capsys.readouterr().out
+    options = ('--json', str(file), '--sheet', str(sheet), '--cfg-options', 'train_dataloader.batch_size=24')
     assert check_data(own_image_folder, *options) == 0
     said = capsys.readouterr().out
     assert 'classification, 3 classes' in said

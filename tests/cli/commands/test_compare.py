@@ -1,13 +1,18 @@
 """The verb compare, from records on disk to the terminal and a file."""
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from convnext_dense.cli.commands.compare import _table
 from convnext_dense.cli.main import main
+from convnext_dense.diagnosis.findings.comparison_sections import difference_cells
+from convnext_dense.diagnosis.intervals import Difference, Quantity
 from convnext_dense.diagnosis.record_file import RunInfo, write_records
 from convnext_dense.diagnosis.records import ClassifiedImage
 from tests.diagnosis.findings.test_comparison import classified_runs
@@ -41,7 +46,7 @@ def test_what_is_printed_and_written(two, tmp_path, capsys):
         *(f'{top1[key]:.2f}' for key in ('before', 'after')),
         f'{top1["difference"]:+.2f}',
         *f'{top1["low"]:+.2f} to {top1["high"]:+.2f}'.split(),
-        f'{100 * top1["in_favor"]:.0f}%',
+        f'{100 * top1["in_favor"]:.1f}%',
         'clearly',
         'better',
     ]
@@ -53,6 +58,36 @@ def test_what_is_printed_and_written(two, tmp_path, capsys):
         'run': two[0], 'task': 'classification', 'data': 'data/pets', 'checkpoint': 'best.pth', 'weights': 'ema'
     }  # fmt: skip
     assert printed[-1] == f'the comparison is in {out}'
+
+
+def test_the_terminal_says_what_the_numbers_do_not_tell(two, capsys):
+    assert main(['compare', *two, '--resamples', '200']) == 0
+    printed = capsys.readouterr().out
+    assert 'not how another training would: runs that differ in their seed alone differ as well.' in printed
+    assert re.search(r'^Of 3 classes about 0\.[12] would look clear by chance alone\.$', printed, re.MULTILINE)
+
+
+def test_a_class_name_stays_on_its_line(two, tmp_path, capsys):
+    info = INFO._replace(classes=['cat', 'a\ndog', 'cow'])
+    for folder, run in zip(two, classified_runs(200, seed=0), strict=True):
+        write_records(Path(folder, 'diagnosis/records.npz'), info, run.records)
+    assert main(['compare', *two, '--resamples', '200']) == 0
+    printed = capsys.readouterr().out
+    assert '\na dog ' in printed and 'a\ndog' not in printed
+
+
+def test_in_favor_has_the_digits_of_the_page():
+    quantity = Quantity('top1', None)
+    one = Difference(quantity, 84.7, 71.5, -13.2, -16.0, -10.0, 0.005, 1000)
+    (line,) = _table([('top-1', one)], 'metric')[1:]
+    assert '0.5%' in line and difference_cells(one)[-1] == 0.5
+
+
+def test_a_file_that_is_neither_run_nor_checkpoint(two, tmp_path, capsys):
+    (tmp_path / 'README.md').write_text('# About')
+    assert main(['compare', two[0], str(tmp_path / 'README.md')]) == 2
+    said = 'README.md is no run, diagnosis or checkpoint: name the work dir of a diagnosed run'
+    assert said in capsys.readouterr().err
 
 
 def test_folders_of_diagnoses_files_and_checkpoints(two, capsys):

@@ -36,9 +36,10 @@ def convert(*arguments: object) -> int:
 
 
 def test_a_journey_through_all_formats_ends_where_it_began(source, model, tmp_path, capsys):
+    (tmp_path / 'deeper').mkdir()
     for i, to in enumerate(('official', 'timm', 'hf', 'mmpretrain', 'ours')):
         suffix = '.safetensors' if i % 2 else '.pth'
-        target = tmp_path / 'deep' / 'er' / f'{to}{suffix}'
+        target = tmp_path / 'deeper' / f'{to}{suffix}'
         assert convert(source, target, '--to', to) == 0
         out = capsys.readouterr().out
         assert 'ConvNeXt V2 atto, 3 classes' in out

@@ -48,8 +48,8 @@ def test_classification(demo, predictors, capsys):
 def test_detection(demo, predictors):
     image('a.png')
     image('b.png', 1, (50, 80))
-    assert demo('detection', 'b.png', 'a.png', '--out-dir', 'new/out', '--score', 0.6) == 0
-    entries = json.loads(Path('new/out/results.json').read_text())
+    assert demo('detection', 'b.png', 'a.png', '--out-dir', 'out', '--score', 0.6) == 0
+    entries = json.loads(Path('out/results.json').read_text())
     expected = []
     for number, (path, size) in enumerate((('b.png', [80, 50]), ('a.png', [48, 64])), start=1):
         found = predictors['detection'](path)
@@ -62,7 +62,7 @@ def test_detection(demo, predictors):
             entry['score'] = pytest.approx(score)
             entry['bbox'] = pytest.approx([box[0], box[1], box[2] - box[0], box[3] - box[1]])
             expected.append((entry, mask, size))
-        drawn = np.asarray(Image.open(f'new/out/{path}'))
+        drawn = np.asarray(Image.open(f'out/{path}'))
         assert np.array_equal(drawn, found.above(0.6).draw())
     for entry, (numbers, mask, size) in zip(entries, expected, strict=True):
         segmentation = entry.pop('segmentation')

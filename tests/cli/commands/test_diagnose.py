@@ -11,7 +11,7 @@ import pytest
 from convnext_dense.analysis import diagnose as module
 from convnext_dense.cli import run_verb
 from convnext_dense.cli.commands.diagnose import summary
-from convnext_dense.diagnosis.content import Diagnosis, Headline, Step
+from convnext_dense.diagnosis.content import Diagnosis, Headline, Section, Step
 from convnext_dense.diagnosis.findings.base import ConfusionFacts, Facts, Findings
 from convnext_dense.diagnosis.suspects import Suspect
 from tests.helpers import coco_files
@@ -91,8 +91,8 @@ def test_weights_of_no_run_need_a_folder(tmp_path, image_folder, run, error, mon
     monkeypatch.chdir(tmp_path)
     assert diagnose(ATTO, checkpoint, '--data', image_folder) == 2
     assert 'alone.pth is not from the work dir of a run' in error()
-    assert diagnose(ATTO, checkpoint, '--data', image_folder, '--out', 'new/out', '--images', 1) == 0
-    assert json.loads(Path('new/out/diagnosis.json').read_text())['data'] == str(image_folder)
+    assert diagnose(ATTO, checkpoint, '--data', image_folder, '--out', 'out', '--images', 1) == 0
+    assert json.loads(Path('out/diagnosis.json').read_text())['data'] == str(image_folder)
 
 
 def test_classes_of_other_data_are_named(run, tmp_path, error, own_image_folder):
@@ -155,6 +155,33 @@ def test_images_without_annotations_can_be_browsed(diagnose_file, capsys):
     assert diagnosis['sections'][0]['id'] == 'predictions'
 
 
+def test_a_test_diagnoses_images_without_annotations_as_diagnose_does(diagnose_file, detector, capsys):
+    content = coco_files.content()
+    del content['annotations']
+    assert diagnose_file(content) == 0
+    folder = Path('run')
+    folder.mkdir()
+    shutil.copy(detector[1], folder / 'epoch_1.pth')
+    shutil.copy(detector[0], folder / 'config.py')
+    (folder / 'checkpoints.json').write_text('{}')
+    capsys.readouterr()
+    arguments = [
+        detector[0],
+        str(folder / 'epoch_1.pth'),
+        '--data',
+        'one.json:images',
+        '--diagnose',
+        '--weights',
+        'raw',
+    ]
+    assert run_verb('test', [*arguments, '--cfg-options', *DETECTOR]) == 0
+    said = capsys.readouterr().out
+    assert 'one.json has no annotations: nothing is measured' in said and 'no ground truth: no metrics' in said
+    found = [json.loads(Path(place, 'diagnosis.json').read_text()) for place in ('out', 'run/diagnosis')]
+    assert found[0]['sections'] == found[1]['sections'] and found[0]['images'] == found[1]['images']
+    assert not (folder / 'metrics.json').exists()
+
+
 def test_a_detector_that_finds_nothing_has_a_diagnosis(diagnose_file):
     assert diagnose_file(coco_files.content(), options=(*DETECTOR, 'model.test_cfg.rcnn.score_thr=1.0')) == 0
     diagnosis = json.loads(Path('out/diagnosis.json').read_text())
@@ -171,7 +198,7 @@ def test_the_terminal_shows_the_most_important():
         10,
         'objects',
         [],
-        confusions=[ConfusionFacts('cat', 'dog', 12, 10.0, 50.0)],
+        confusions=[ConfusionFacts('cat', 'hot\ndog', 12, 10.0, 50.0)],
         error_costs={'missed': 1.5, 'location': 7.25, 'both': 0.0},
     )
     headlines = [
@@ -181,15 +208,16 @@ def test_the_terminal_shows_the_most_important():
     ]
     suspects = [Suspect('a.jpg', 'class', 0.5)]
     found = Findings(headlines, [], suspects, {}, {}, facts)
+    sections = [Section('suspects', 'Labels to check', [], '1 label is contradicted strongly.')]
     steps = [Step(f'Try {number}.', 'since', 'rule') for number in range(5)]
-    diagnosis = Diagnosis('detection', ['cat'], [], 'raw', '', '', '', 10, headlines, [], steps, [])
+    diagnosis = Diagnosis('detection', ['cat'], [], 'raw', '', '', '', 10, headlines, sections, steps, [])
     assert summary(diagnosis, found) == [
         'diagnosis of the raw weights on 10 images',
         '  box AP   40.00 %   38.0 to 42.0',
         '  e         0.50  ',
         'errors cost in AP50: location 7.2, missed 1.5',
-        'largest confusions: cat taken for dog (12 objects)',
-        '1 label suspected to be wrong, listed in suspects.csv',
+        'largest confusions: cat taken for hot dog (12 objects)',
+        'labels to check: 1 label is contradicted strongly. All are in suspects.csv.',
         'to try next: 1. Try 0. (since)',
         '             2. Try 1. (since)',
         '             3. Try 2. (since)',
@@ -204,7 +232,7 @@ def test_the_data_suspects_and_steps_are_part_of_it(tmp_path, own_image_folder, 
     assert diagnose(folder, '--images', 0) == 0
     content = json.loads((folder / 'diagnosis/diagnosis.json').read_text())
     sections = {section['id']: section for section in content['sections']}
-    assert sections['data']['lead'].startswith("'blue' has 8 training images")
+    assert sections['data']['lead'].startswith('each of the 3 classes has 8 training images')
     assert 'almost the same as a training image' in sections['duplicates']['lead']
     with open(folder / 'diagnosis/suspects.csv', newline='') as file:
         leaks = [row for row in csv.DictReader(file) if row['kind'] == 'leak']

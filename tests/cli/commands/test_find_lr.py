@@ -44,10 +44,37 @@ def test_a_test_is_deterministic_and_writes_nothing_else(image_folder, tmp_path,
     assert 'total batch 8 = 8 per process' in capsys.readouterr().out
 
 
+def test_curves_of_other_commands_are_kept(own_image_folder, error, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    small = ['--cfg-options', *SMALL, f'model.backbone.arch={ARCH}']
+
+    def losses(folder):
+        return json.loads((tmp_path / folder / 'find_lr.json').read_text())['losses']
+
+    def find(*arguments):
+        argv = [ATTO, '--data', str(own_image_folder), '--end', '1e-3', *arguments, *small]
+        return run_verb('find-lr', argv)
+
+    assert find('--steps', '20', '--work-dir', 'w') == 0
+    assert 'w/find_lr/find_lr.png, its values are in w/find_lr/find_lr.json\n' in capsys.readouterr().out
+    assert find('--steps', '21', '--work-dir', 'w') == 0
+    assert 'in w/find_lr_2/find_lr.json; w/find_lr has that of another command\n' in capsys.readouterr().out
+    assert [len(losses(f'w/{name}')) for name in ('find_lr', 'find_lr_2')] == [20, 21]
+    assert find('--steps', '20', '--work-dir', 'w') == 0  # once more, into its own folder
+    assert sorted(path.name for path in (tmp_path / 'w').iterdir()) == ['find_lr', 'find_lr_2']
+    capsys.readouterr()
+    assert find('--steps', '20', '--out', 'w/find_lr') == 2
+    said = error()
+    assert 'error: --out w/find_lr has the curve of another test, `' in said and said.endswith('name another folder')
+    assert len(losses('w/find_lr')) == 20
+    (tmp_path / 'w/find_lr/find_lr.json').write_text('not JSON')
+    assert find('--steps', '20', '--out', 'w/find_lr') == 2
+
+
 def test_flags_of_whole_runs_are_not_its_own():
     flags = build_parser('find-lr').flags
-    assert {'--batch', '--amp', '--pretrained', '--seed', '--image-size', '--steps', '--out'} <= flags
-    assert not {'--resume', '--epochs', '--work-dir', '--lr'} & flags
+    assert {'--batch', '--amp', '--pretrained', '--seed', '--image-size', '--steps', '--out', '--work-dir'} <= flags
+    assert not {'--resume', '--epochs', '--lr'} & flags
 
 
 @pytest.mark.parametrize(

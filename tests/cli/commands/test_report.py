@@ -31,6 +31,7 @@ def test_missing_results_are_named_with_the_command_that_makes_them(tmp_path, ca
 def test_images_beside_and_their_number(tmp_path, capsys):
     examples.write(examples.detection(tmp_path / 'diagnosis', 9), tmp_path / 'diagnosis')
     out = tmp_path / 'a' / 'page.html'
+    out.parent.mkdir()
     argv = [str(tmp_path), '--max-images', '4', '--images-beside', '--out', str(out)]
     assert run_verb('report', argv) == 0
     assert capsys.readouterr().out == f'the page is at {out}\n'

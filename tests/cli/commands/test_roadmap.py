@@ -171,7 +171,7 @@ def test_the_table_marks_misprints_and_what_was_not_kept(capsys):
 
 
 def test_what_was_written_is_shown_again(tmp_path, capsys, monkeypatch):
-    out = tmp_path / 'new' / 'folder'
+    out = tmp_path / 'new'
     assert run_verb('roadmap', ['--track', 'resnet200', '--out', str(out), '--json']) == 0
     printed = json.loads(capsys.readouterr().out)
     assert sorted(path.name for path in out.iterdir()) == [f'roadmap_resnet200.{x}' for x in ('json', 'png', 'svg')]

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from convnext_dense.cli import run_verb
+from convnext_dense.cli.arguments import is_module, is_script
 from convnext_dense.cli.commands import train as train_command
 from convnext_dense.cli.parsers import train as train_parser
 from tests.helpers.mask_folder import relabel, write_mask_folder
-from tests.helpers.run_tool import ATTO, SMALL, train
+from tests.helpers.run_tool import ATTO, ROOT, SMALL, train
 
 
 def test_work_dir_that_cannot_be_written(error, image_folder, tmp_path):
@@ -186,6 +187,18 @@ def test_the_command_to_go_on_with_from_another_program_has_its_verb(monkeypatch
     monkeypatch.setattr(sys, 'argv', [program])
     arguments = SimpleNamespace(command_line='python tools/train.py c.py --data d', launcher='none')
     assert train_command.resume_command(arguments) == 'convnext-dense train c.py --data d --resume'
+
+
+def test_the_command_to_go_on_with_of_the_module(monkeypatch):
+    monkeypatch.setattr(sys, 'argv', [str(ROOT / 'convnext_dense' / '__main__.py')])
+    assert is_module() and not is_script()
+    arguments = SimpleNamespace(command_line='convnext-dense train c.py --data d', launcher='none')
+    assert train_command.resume_command(arguments) == 'python -m convnext_dense train c.py --data d --resume'
+    for name in ('WORLD_SIZE', 'LOCAL_WORLD_SIZE'):
+        monkeypatch.setenv(name, '2')
+    arguments.launcher = 'pytorch'
+    wanted = 'torchrun --nproc_per_node=2 -m convnext_dense train c.py --data d --resume'
+    assert train_command.resume_command(arguments) == wanted
 
 
 def test_bad_image_stops_the_run_with_its_path(error, own_image_folder, tmp_path):

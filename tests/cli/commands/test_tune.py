@@ -14,9 +14,12 @@ from pathlib import Path
 import pytest
 
 from convnext_dense.cli import build_parser, run_verb
+from convnext_dense.cli.arguments import parse_options
 from convnext_dense.cli.commands import tune
-from convnext_dense.cli.parsers.tune import PRUNERS, training_arguments
-from convnext_dense.tuning import study, trial_run
+from convnext_dense.cli.parsers.tune import training_arguments
+from convnext_dense.engine import Runner
+from convnext_dense.errors import UserError
+from convnext_dense.tuning import trial_run
 from tests.conftest import write_image_folder
 from tests.helpers import fake_training
 from tests.helpers.run_tool import ATTO
@@ -76,12 +79,39 @@ def test_trials_are_runs_of_train_with_options(run, tmp_path, data):
     assert len(found['trials']) == 5 and found['metric'] == 'raw/top1'
     best = found['best']
     assert best['value'] == max(trial['value'] for trial in found['trials']) > found['trials'][0]['value']
-    assert shlex.split(best['command'])[2:] == Played.commands[best['number']]
+    of_best = found['trials'][best['number']]['command']
+    assert shlex.split(of_best)[2:] == Played.commands[best['number']]
+    folders = [str(tmp_path / 'work' / name) for name in (best['folder'], 'best')]
+    assert best['command'] == of_best.replace(f'--work-dir {folders[0]}', f'--work-dir {folders[1]}') != of_best
     assert f'best: {best["folder"]}, raw/top1 {best["value"]:.2f}, lr' in out and best['command'] in out
     assert '5 trials for the highest raw/top1: lr 1e-05 to 0.1, drop_path 0 to 0.2' in out
-    assert 'not searched: weight_decay, layer_decay, mixup, randaugment, erasing' in out
+    assert 'not searched, since --only does not name them: weight_decay, layer_decay, mixup' in out
     assert len(re.findall(r'^trial_00\d: lr \S+, drop_path \S+: raw/top1 [\d.]+', out, re.MULTILINE)) == 5
     assert '`convnext-dense test' in out or '`python tools/test.py' in out
+
+
+def test_the_command_of_the_best_trial_is_one_that_train_accepts(run, tmp_path, monkeypatch, capsys):
+    def accepted(cfg):
+        raise UserError(f'accepted for {cfg.train_cfg.max_epochs} epochs in {cfg.work_dir}')
+
+    monkeypatch.setattr(Runner, 'from_cfg', accepted)
+    for folder in ('best', 'best_2'):
+        code, out = run('--trials', '2', *SMALL, *WITH)
+        command = json.loads((tmp_path / 'work' / 'tune.json').read_text())['best']['command']
+        assert code == 0 and command in out.splitlines()
+        for trial in (tmp_path / 'work').glob('trial_*'):
+            (trial / 'epoch_4.pth').touch()  # a run is there, as after real training
+        assert run_verb('train', [*shlex.split(command)[2:], '--epochs', '8']) == 2
+        assert f'accepted for 8 epochs in {tmp_path / "work" / folder}\n' in capsys.readouterr().err
+        (tmp_path / 'work' / folder).mkdir()
+        (tmp_path / 'work' / folder / 'epoch_8.pth').touch()
+
+
+def test_what_is_searched_beside_and_what_is_not_is_said_with_the_reason(run):
+    code, out = run('--trials', '1', '--epochs', '4', '--pretrained', 'none', '--search', 'lr=1e-5:1e-1', *WITH)
+    assert code == 0
+    assert 'not searched: layer_decay (for runs that start from weights; --only names it)' in out
+    assert 'erasing are searched beside what --search names: --only lr leaves them out' in out
 
 
 def test_same_command_changes_nothing_and_more_trials_continue(run, tmp_path):
@@ -96,7 +126,7 @@ def test_study_with_other_settings_is_refused_with_the_difference(run, tmp_path)
     assert run('--trials', '1', *SMALL, *WITH)[0] == 0
     for arguments, line in (
         (['--epochs', '5', *SMALL[2:], *WITH], 'arguments of train'),
-        ([*SMALL[:-1], 'lr=1e-4:1e-1', *WITH], "range of lr '1e-05:0.1', not '0.0001:0.1'"),
+        ([*SMALL[:-1], 'lr=1e-4:1e-1', *WITH], 'searches lr in 1e-05:0.1 and this command in 0.0001:0.1'),
         ([*SMALL, '--seed', '7', *WITH], "seed '0', not '7'"),
     ):
         code, out = run('--trials', '2', *arguments)
@@ -162,14 +192,21 @@ def plan_of(run, tmp_path, *arguments: str):
         write_image_folder(tmp_path / 'data', train=8, val=2)
     args = build_parser('tune').parse_args(words)
     args.prog, args.command_line = 'convnext-dense tune', shlex.join(['convnext-dense', 'tune', *words])
-    args.cfg_options = {}
+    args.cfg_options = parse_options(args.cfg_options or [])
     return tune.make_plan(args, 'work')[2]
 
 
-def test_frozen_backbone_has_no_layer_decay_to_search(run, tmp_path):
+@pytest.mark.parametrize(
+    'arguments', [['--freeze', 'backbone'], ['--freeze', '4'], ['--cfg-options', 'model.backbone.frozen_stages=4']]
+)
+def test_frozen_backbone_has_no_layer_decay_to_search(run, tmp_path, arguments):
+    frozen = plan_of(run, tmp_path, '--search', 'lr=1e-4:1e-2', '--pretrained', 'timm:convnext_atto', *arguments)
+    assert 'lr' in frozen.ranges and not {'drop_path', 'layer_decay'} & frozen.ranges.keys()
+
+
+def test_part_of_a_backbone_that_trains_is_searched(run, tmp_path):
     assert {'drop_path', 'lr'} <= plan_of(run, tmp_path).ranges.keys()
-    frozen = plan_of(run, tmp_path, '--freeze', 'backbone')
-    assert 'drop_path' not in frozen.ranges and 'layer_decay' not in frozen.own
+    assert 'drop_path' in plan_of(run, tmp_path, '--freeze', '3').ranges
     weights = plan_of(run, tmp_path, '--pretrained', 'timm:convnext_atto')
     assert 'layer_decay' in weights.ranges and 'layer_decay' not in plan_of(run, tmp_path).ranges
 
@@ -250,7 +287,6 @@ def test_flags_are_those_of_train_but_some():
 
     assert flags('train') - flags('tune') == {'--resume', '--launcher', '--check-data'}
     assert flags('tune') - flags('train') == {'--trials', '--search', '--only', '--pruner', '--storage', '--study'}
-    assert PRUNERS == study.PRUNERS
 
 
 def test_help_starts_without_torch_and_optuna():

@@ -47,8 +47,8 @@ def test_headlines():
     table, note = section.blocks
     assert section.lead == 'top-1 went from 60.0% to 62.0%, by +2.0 (+1.0 to +3.0), clearly better.'
     assert table.rows == [
-        ['top-1', 60, 62, 2, 1, 3, 90, 'clearly better'],
-        ['calibration error', 60, 60.5, 0.5, -1, 2, 90, 'not clear'],
+        ['top-1', 60, 62, 2, 1, 3, 'clearly better', 90],
+        ['calibration error', 60, 60.5, 0.5, -1, 2, 'not clear', 90],
     ]
     assert 'the same 1,000 or 500 draws of 40 images' in table.note and note.text == 'A note.'
 

@@ -28,7 +28,10 @@ def test_all_sections_and_headlines(masks):
         assert values['box AP50'] == pytest.approx(coco_ap(images)[0]['box_AP50'])
     paths = [image.path for image in images]
     assert list(findings.values) == list(findings.image_findings) == list(findings.objects) == paths
-    assert {kind for kinds in findings.image_findings.values() for kind in kinds} <= {*KINDS, 'suspected label'}
+    assert {kind for kinds in findings.image_findings.values() for kind in kinds} <= {
+        *KINDS,
+        'label contradicted strongly',
+    }
     assert findings.best_scores.keys() <= set(CLASSES)
 
 
@@ -48,7 +51,8 @@ def test_no_objects():
     findings = find(images, ['cat', 'dog'])
     (section,) = findings.sections
     assert section.lead.startswith('The 2 images have no annotated objects: only what is predicted can be shown')
-    assert section.blocks[0].rows == [['cat', 0, 0], ['dog', 2, 1]] and sum(section.blocks[1].series[0].y) == 2
+    assert section.blocks[0].rows == [['cat', 0, 0, 0, 0, 0], ['dog', 2, 1, 1, 1, 0]]
+    assert sum(section.blocks[1].series[0].y) == 2
     assert findings.headlines == [] and findings.best_scores == {} and findings.facts.value is None
     assert findings.objects['a.jpg'].predicted == ['background', 'background']
     json.dumps(dataclasses.asdict(section), allow_nan=False)

@@ -1,8 +1,13 @@
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from convnext_dense.diagnosis.findings.detection_analysis import analyze
 from convnext_dense.diagnosis.findings.detection_precision import (
+    FEW_IMAGES,
+    FEW_IMAGES_HELD,
     box_precision,
     precision_of,
     precision_section,
@@ -56,3 +61,12 @@ def test_fewer_resamples_of_many_predictions():
     precision = precision_of(analyze(images, ['a', 'b']), 20)
     assert (precision.resamples, precision.group_resamples) == (20, 20)
     assert {one.resamples for one in precision.intervals.values() if np.isfinite(one.value)} <= set(range(1, 21))
+
+
+def test_what_is_said_of_intervals_was_measured():
+    """The share in the note of the page is that of benchmarks/diagnosis.json and that of docs/diagnosis.md."""
+    measured = json.loads(Path('benchmarks/diagnosis.json').read_text())['coverage']
+    few = next(one for one in measured if one['images'] == FEW_IMAGES)
+    assert round(100 * few['of_ap']) == FEW_IMAGES_HELD
+    text = ' '.join(Path('docs/diagnosis.md').read_text().split())
+    assert f'with {FEW_IMAGES} images each, they held the AP of 10,000 images in {FEW_IMAGES_HELD}%' in text

@@ -19,11 +19,11 @@ def test_the_table_of_classes():
     cat, dog = (dict(zip(names, row, strict=True)) for row in table.rows)
     assert (cat['Images'], cat['Objects'], dog['Images'], dog['Objects']) == (2, 3, 2, 2)
     # cats: 0.95 wrong, 0.9 right, 0.85 duplicate, 0.82 wrong, 0.8 right
-    assert cat['Precision'] == pytest.approx(40) and cat['Recall'] == pytest.approx(200 / 3)
-    assert cat['F1'] == pytest.approx(50) and cat['Best score'] == pytest.approx(0.8)
+    assert cat['box precision'] == pytest.approx(40) and cat['box recall'] == pytest.approx(200 / 3)
+    assert cat['box F1'] == pytest.approx(50) and cat['Best score'] == pytest.approx(0.8)
     # the precision at a recall is the highest one at this recall or above: 1 / 2 up to 1 / 3, 2 / 5 up to 2 / 3
-    assert cat['AP50'] == pytest.approx(100 * (34 * 0.5 + 33 * 0.4) / 101)
-    assert (dog['Precision'], dog['Recall']) == (100, 50) and dog['AP50'] == pytest.approx(100 * 51 / 101)
+    assert cat['box AP50'] == pytest.approx(100 * (34 * 0.5 + 33 * 0.4) / 101)
+    assert (dog['box precision'], dog['box recall']) == (100, 50) and dog['box AP50'] == pytest.approx(100 * 51 / 101)
 
 
 def test_kinds_of_errors_and_their_costs():
@@ -58,8 +58,8 @@ def test_confusions_with_background():
     confusions = section(scenes(), 'confusions')
     assert confusions.blocks[0].counts == [[2, 0, 1], [1, 1, 0], [2, 0, 0]]
     assert confusions.lead == (
-        'Of 5 objects, 60% are found, 20% missed and 20% taken for another class; 2 predictions lie on background. '
-        'The most frequent confusion is dog taken for cat (1 times).'
+        'Of 5 objects, 60% are found, 20% have no prediction on them and 20% are taken for another class; '
+        '2 predictions lie on background. The most frequent confusion is dog taken for cat (1 times).'
     ).replace('(1 times)', '(once)')
 
 

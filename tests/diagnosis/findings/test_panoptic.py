@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from convnext_dense.diagnosis.confusion import Confusion
-from convnext_dense.diagnosis.findings.panoptic import find, image_quality, quality_gains
+from convnext_dense.diagnosis.findings.panoptic import find, quality_gains
 from convnext_dense.diagnosis.records import PanopticImage
 from convnext_dense.evaluation.panoptic import PanopticQuality, Tally
 
@@ -84,7 +84,6 @@ def test_what_costs_quality_by_hand():
 
 def test_images():
     findings = find(records(), [], NAMES, things=2, resamples=20)
-    assert image_quality(records()[0]) == pytest.approx(100 * (1.6 / 2.5 + 0.9) / 2)
     assert findings.values == pytest.approx({'0.png': 77, '1.png': 0, '2.png': 35})
     assert section(findings, 'images').blocks[0].images == [1, 2, 0]
     assert findings.image_findings['0.png'][:1] == ['missed segment']
@@ -94,6 +93,6 @@ def test_images():
 def test_no_truth_and_things_alone():
     false = find(records([{0: Tally(0, 0, 3, 0)}, {}]), [], NAMES, things=2, resamples=20)
     assert false.headlines == [] and false.sections[0].lead.startswith('The images have no annotated segments')
-    assert image_quality(PanopticImage('a', Confusion.count(1, [], []))) is None
+    assert false.values['1.png'] is None
     things = find(records(), [], NAMES, things=4, resamples=20)
     assert not [one.name for one in things.headlines if 'stuff' in one.name]

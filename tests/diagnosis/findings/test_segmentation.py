@@ -100,7 +100,12 @@ def test_kinds_of_errors_of_images():
     other = np.where(truth == 1, 2, 0).astype(np.uint8)
     findings = find_in([(truth, truth), (truth, other), (other, other)])  # the last shows what a road is
     assert findings.image_findings['0.png'] == []
-    assert findings.image_findings['1.png'] == ['class missed', 'class not there', 'IoU below 50%', 'suspected label']
+    assert findings.image_findings['1.png'] == [
+        'class missed',
+        'class not there',
+        'IoU below 50%',
+        'label contradicted strongly',
+    ]
     assert findings.values['0.png'] == 100 and findings.values['1.png'] == pytest.approx(100 / 3)
     assert findings.suspects[0].path == '1.png'
     assert section(findings, 'suspects').blocks[0].captions[0] == 'labeled tree, seems road (strength 0.75)'

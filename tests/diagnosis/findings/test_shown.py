@@ -6,7 +6,6 @@ from convnext_dense.diagnosis.content import Text
 from convnext_dense.diagnosis.findings import shown
 from convnext_dense.diagnosis.findings.base import ClassFacts, ConfusionFacts, Facts
 from convnext_dense.diagnosis.intervals import Interval, Quantity
-from convnext_dense.diagnosis.suspects import Suspect
 
 NAMES = ['cat', 'dog', 'cow']
 
@@ -109,25 +108,11 @@ def test_the_weakest_class():
     ]
 
 
-def test_the_section_of_suspects():
-    suspects = [
-        Suspect('b', 'class', 0.9, 0, 1),
-        Suspect('a', 'no label', 0.6, None, 2),
-        Suspect('b', 'box', 0.2, 1, 1),
-    ]
-    section = shown.suspects_section(suspects, {'a': 0, 'b': 1}, NAMES, 40, 'object')
-    assert section.lead == (
-        '2 of 3 suspected labels, among 40 objects, are contradicted strongly; the first: labeled cat, seems dog (b).'
-    )
-    gallery, table = section.blocks
-    assert gallery.images == [1, 0, 1]
-    assert gallery.captions == [
-        'labeled cat, seems dog (strength 0.90)',
-        'a cow seems to lack its label (strength 0.60)',
-        'dog seems to lie elsewhere (strength 0.20)',
-    ]
-    assert table.rows == [['of another class', 1], ['object without a label', 1], ['lies elsewhere', 1]]
-    none = shown.suspects_section([], {}, NAMES, 40, 'object')
-    assert none.lead == 'None of 40 objects is contradicted by a prediction.'
-    assert shown.suspects_section([], {}, NAMES, 0, 'object').lead == 'Without labels none can be wrong.'
-    assert shown.strongly_suspected(suspects) == suspects[:2]
+def test_an_interval_of_equal_examples_is_left_out():
+    """Where all examples of a class fare alike, resamples tell nothing: 100 to 100 would look certain."""
+    intervals = {
+        ('F1', name): Interval(Quantity('F1', name), 100.0, low, 100.0, 10)
+        for name, low in (('a', 100.0), ('b', 90.0))
+    }
+    assert shown.interval_cells(intervals, 'F1', 'a') == [100, None, None]
+    assert shown.interval_cells(intervals, 'F1', 'b') == [100, 90, 100]

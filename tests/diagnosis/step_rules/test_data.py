@@ -69,8 +69,29 @@ def test_few_examples():
     advice = one(data.few_examples, Known(training=counted('training', [20, 1001, 1010, 15, 1010], 'objects')))
     assert advice.advice.startswith("Collect more examples of 'c3' and 'c0', or")
     assert advice.reason == "'c3' has 15 training objects, the median class 1,001; 2 classes have few"
+    some = one(data.few_examples, Known(training=counted('training', [12, 12, 15, 1000])))
+    assert some.reason == "'c0' and 'c1' have 12 training images, the median class 14; 3 classes have few"
     balanced = Known(training=counted('training', [19, 30, 1000]), run=RunFacts(flags={'--balance': ''}))
     assert one(data.few_examples, balanced).advice == "Collect more examples of 'c0'."
+
+
+def test_balance_is_advised_where_it_changes_something():
+    equal = one(data.few_examples, Known(training=counted('training', [10, 10, 10])))
+    assert (equal.advice, equal.reason) == (
+        'Collect more examples of all classes.',
+        'each of the 3 classes has 10 training images',
+    )
+    for counts, advised in (([10, 15, 20], True), ([10, 14, 20], False)):  # 1.5 times, and 1.47
+        advice = one(data.few_examples, Known(training=counted('training', counts))).advice
+        assert ('--balance' in advice) is advised
+    objects = counted('training', [5, 900], 'objects', class_images=np.array([5, 6]))  # in nearly as many images
+    assert '--balance' not in one(data.few_examples, Known(training=objects)).advice
+
+
+def test_a_weak_model_does_not_have_labels_checked():
+    suspected = dict(suspects=100, labels=1000)
+    assert list(data.suspected_labels(Known(facts(**suspected, judges_labels=False)))) == []
+    assert one(data.suspected_labels, Known(facts(**suspected)))
 
 
 def test_the_gain_of_rare_classes_is_what_they_lack_to_the_mean():

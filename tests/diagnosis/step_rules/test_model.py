@@ -115,6 +115,41 @@ def test_too_sure():
     assert '5.0 percent points' in one(model.too_sure, Known(facts(overconfidence=5.0))).reason
 
 
+@pytest.mark.parametrize(
+    ('weights', 'run', 'named', 'not_named'),
+    [
+        ('raw', RunFacts(averages=True, label_smoothing=0.0), ('--weights ema', 'label_smoothing=0.1'), ('mixup',)),
+        ('ema', RunFacts(averages=True, label_smoothing=0.1), (), ('--weights', 'label_smoothing', 'mixup')),
+        ('raw', RunFacts(averages=False, label_smoothing=0.2), (), ('--weights', 'label_smoothing')),
+        ('ema', RunFacts(mixes_images=False), ('model.mixup',), ('--weights', 'label_smoothing')),
+        ('ema', RunFacts(mixes_images=False, flags={'--recipe': 'small'}), (), ('mixup',)),
+    ],
+)
+def test_too_sure_advises_nothing_that_is_so_already(weights, run, named, not_named):
+    advice = one(model.too_sure, Known(facts(overconfidence=9.0), run=run, weights=weights)).advice
+    assert 'train for fewer epochs' in advice and all(text in advice for text in named)
+    assert not any(text in advice for text in not_named)
+
+
+@pytest.mark.parametrize(('mixes', 'named'), [(True, True), (None, True), (False, False)])
+def test_not_sure_advises_no_mixing_where_there_is_some(mixes, named):
+    advice = one(model.not_sure, Known(facts(overconfidence=-20.0), run=RunFacts(mixes_images=mixes))).advice
+    assert ('--without mixup cutmix' in advice) is named
+
+
+@pytest.mark.parametrize(('last', 'first'), [(1.0, 'Train longer'), (2.0, 'Check that boxes')])
+def test_a_run_that_still_learns_is_made_longer_before_boxes_are_checked(last, first):
+    losses = [(step, 2.0 if step <= 75 else last) for step in range(1, 101)]
+    known = Known(facts(error_costs={'location': 20.0}), run=RunFacts(losses=losses))
+    assert one(model.costliest_errors, known).advice.startswith(first)
+
+
+@pytest.mark.parametrize(('pretrained', 'named'), [(True, False), (False, True)])
+def test_better_weights_are_advised_where_there_are_none(pretrained, named):
+    known = Known(facts(error_costs={'both': 20.0}), run=RunFacts(pretrained=pretrained))
+    assert ('--pretrained' in one(model.costliest_errors, known).advice) is named
+
+
 def test_not_sure():
     assert list(model.not_sure(Known(facts(overconfidence=-14.9)))) == list(model.not_sure(Known(facts()))) == []
     assert '15.0 percent points below' in one(model.not_sure, Known(facts(overconfidence=-15.0))).reason

@@ -1,5 +1,7 @@
 """Each rule with a case in which it just applies, and one in which it just does not."""
 
+from dataclasses import replace
+
 import pytest
 
 from convnext_dense.diagnosis.findings.base import Facts
@@ -45,6 +47,30 @@ def test_still_improving():
     assert list(rules.still_improving(known(raw=rising, length=9))) == []  # which is unfinished
 
 
+def losses_of(third: float, last: float, end: int = 100) -> list[tuple[int, float]]:
+    return [(step, third if step <= 0.75 * end else last) for step in range(1, end + 1)]
+
+
+def test_still_learning():
+    advice = one(rules.still_learning, known(losses=losses_of(2.0, 1.9), length=2))
+    assert advice.advice == 'Train longer before you trust what follows: `--epochs 8`.'
+    assert advice.reason == (
+        'the training loss was still falling at the end, from 2 in the third quarter of the run to 1.9 in the last'
+    )
+    assert advice.gain == pytest.approx(5)
+    by_steps = known(losses=losses_of(2.0, 1.0), unit='step', length=100, raw=[(100, 5.0)])
+    assert '`--iters 400`' in one(rules.still_learning, by_steps).advice
+    assert list(rules.still_learning(known(losses=losses_of(2.0, 1.91)))) == []
+    assert list(rules.still_learning(known(losses=losses_of(2.0, 1.0), raw=curve(1, 2, 3, 4)))) == []
+    assert list(rules.still_learning(known(losses=losses_of(2.0, 1.0), raw=curve(1, 2), length=3))) == []
+    assert list(rules.still_learning(known())) == []
+
+
+def test_a_run_too_short_for_a_curve_is_made_longer():
+    assert one(rules.still_learning, known(losses=[(50, 4.0)])).reason == 'the run has 50 optimizer steps'
+    assert list(rules.still_learning(known(losses=[(300, 4.0)]))) == []
+
+
 def test_overfitting():
     fell = curve(10, 20, 40, 60, 59, 58, 59, 59)
     advice = one(rules.overfitting, known(raw=fell, losses=FALLING, steps_per_unit=10.0))
@@ -75,6 +101,12 @@ def test_raw_is_better():
     assert list(rules.raw_is_better(known(raw=curve(50, 60)))) == list(rules.raw_is_better(known(ema=curve(5)))) == []
     small = known(raw=curve(60), ema=curve(10), flags={'--recipe': 'small'})
     assert '--recipe' not in one(rules.raw_is_better, small).advice
+
+
+def test_raw_weights_that_were_tested_are_kept():
+    of_run = known(raw=curve(50, 60), ema=curve(10, 50))
+    assert one(rules.raw_is_better, replace(of_run, weights='raw')).advice.startswith('Keep to the raw weights')
+    assert '`--weights raw`' in one(rules.raw_is_better, replace(of_run, weights='ema')).advice
 
 
 def test_no_validation():

@@ -25,7 +25,7 @@ function categoryBars(content, context = {}) {
   const title = h('h4', { id: newId('bars') }, content.title);
   return h('div', { class: 'block' }, title, content.note ? h('p', { class: 'note' }, inline(content.note)) : null,
     shown.length > 1 ? h('div', { class: 'legend' }, shown.map((one, k) => h('span', { class: 'key' },
-      h('span', { class: 'line', style: { background: `var(--series-${(k % 8) + 1})` } }), name(one.name)))) : null,
+      h('span', { class: 'line', style: { '--color': seriesColor(k + 1) } }), name(one.name)))) : null,
     h('table', { class: 'bars', 'aria-labelledby': title.id },
       h('caption', { class: 'muted' }, content.y.label), body), more);
 }
@@ -41,7 +41,7 @@ function bar(value, k, low, high, text) {
   const [from, to] = value === null ? [0, 0] : [place(Math.min(0, value)), place(Math.max(0, value))];
   return h('div', { class: 'bar' },
     h('span', { class: 'track' }, h('span', {
-      style: { 'margin-left': `${from}%`, width: `${to - from}%`, background: `var(--series-${(k % 8) + 1})` },
+      style: { 'margin-left': `${from}%`, width: `${to - from}%`, background: seriesColor(k + 1) },
     })),
     h('span', { class: 'value' }, text(value)));
 }

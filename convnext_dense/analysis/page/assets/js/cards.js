@@ -3,8 +3,8 @@
 const LARGE_CARDS = 4; // of more main numbers, the others are smaller
 
 function cards(headlines) {
-  if (headlines.length <= LARGE_CARDS + 1) return h('dl', { class: 'cards' }, headlines.map(card));
-  return h('div', {}, h('dl', { class: 'cards' }, headlines.slice(0, LARGE_CARDS).map(card)),
+  if (headlines.length <= LARGE_CARDS + 1) return h('dl', { class: `cards count-${headlines.length}` }, headlines.map(card));
+  return h('div', {}, h('dl', { class: `cards count-${LARGE_CARDS}` }, headlines.slice(0, LARGE_CARDS).map(card)),
     h('dl', { class: 'cards compact' }, headlines.slice(LARGE_CARDS).map(card)));
 }
 
@@ -30,7 +30,7 @@ function intervalBar(headline) {
 /** Metrics with their kinds of weights as a compact grid: { kinds, rows: [{ name, values }] }. */
 function metricGrid(results) {
   const words = { raw: 'raw weights', ema: 'averaged (EMA)' };
-  return h('div', { class: 'scroll', tabindex: '0', role: 'group', 'aria-label': 'Metrics' },
+  return scrolled({ 'aria-label': 'Metrics' },
     h('table', { class: 'data metrics' },
       h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'metric'),
         results.kinds.map((kind) => h('th', { scope: 'col', class: 'numeric' }, words[kind] || kind)))),

@@ -82,7 +82,7 @@ function colorNumber(series, at) {
   if (own.color) return own.color;
   const same = series.filter((one) => one.group === own.group && one.style !== 'reference');
   const place = Math.max(0, same.indexOf(own));
-  return ((same.length > 1 ? place : groups.indexOf(own.group)) % 8) + 1;
+  return ((same.length > 1 ? place : groups.indexOf(own.group)) % SERIES_COLORS) + 1;
 }
 
 function positive(series) {
@@ -91,7 +91,7 @@ function positive(series) {
 
 function legendKey(one, onClick) {
   const reference = one.style === 'reference';
-  const line = h('span', { class: `line${reference ? ' reference' : ''}`, style: { background: reference ? null : `var(--series-${one.color})` } });
+  const line = h('span', { class: `line${reference ? ' reference' : one.dash ? ' dashed' : ''}`, style: reference ? {} : { '--color': seriesColor(one.color) } });
   return h('button', { type: 'button', class: 'key', 'aria-pressed': String(one.shown), onclick: onClick, title: 'Show or hide' },
     line, name(one.name));
 }
@@ -146,11 +146,11 @@ function plotOf(content, parts, state, figure, options) {
     cursor: { sync: options.sync ? { key: options.sync } : undefined, drag: { x: true, y: false }, points: { size: 7 } },
     scales: {
       x: content.x.log ? { time: false, distr: 3, range: (u, low, high) => [content.x.low ?? low / 1.2, content.x.high ?? high * 1.2] }
-        : { time: false, range: (u, low, high) => rangeOf(content.x, onlyX ? [Math.max(0, low - 1), high + 1] : [low, high], 0) },
+        : { time: false, range: (u, low, high) => rangeOf(content.x, onlyX ? [data[0][0] - 1, data[0][0] + 1] : [low, high], 0) },
       y: { distr: state.log ? 3 : 1, range: state.log ? undefined : (u, low, high) => rangeOf(content.y, [low, high], 0.06) },
     },
     axes: [
-      { ...axis, label: content.x.label, size: 26, values: (u, values) => values.map((v) => (v === null || (integers && !Number.isInteger(v)) ? '' : tick(v))) },
+      { ...axis, label: content.x.label, size: 26, values: (u, values) => values.map((v) => (v === null || (integers && !Number.isInteger(v)) || (onlyX && v !== data[0][0]) ? '' : tick(v))) },
       { ...axis, label: content.y.label, size: 52, values: (u, values) => values.map(tick) },
     ],
     series: [{}, ...parts.map((one) => seriesOf(one, few))],
@@ -175,7 +175,7 @@ function tooltip(content, parts) {
         values.sort((a, b) => b.value - a.value);
         replace(box, h('div', { class: 'muted' }, `${content.x.label} ${tick(u.data[0][at])}`),
           values.slice(0, TOOLTIP_ROWS).map(({ one, value }) => h('div', { class: 'row' },
-            h('span', { class: 'line', style: { background: `var(--series-${one.color})` } }), name(one.name), h('b', {}, number(value)))),
+            h('span', { class: `line${one.dash ? ' dashed' : ''}`, style: { '--color': seriesColor(one.color) } }), name(one.name), h('b', {}, number(value)))),
           values.length > TOOLTIP_ROWS ? h('div', { class: 'muted' }, `and ${values.length - TOOLTIP_ROWS} more`) : null);
         const onLeft = u.cursor.left > u.over.clientWidth / 2;
         box.style.left = onLeft ? 'auto' : `${u.cursor.left + 12}px`;
@@ -194,13 +194,18 @@ function rangeOf(axis, [low, high], room) {
 
 function seriesOf(one, few) {
   const reference = one.style === 'reference';
-  const color = reference ? themeColor('--muted') : themeColor(`--series-${one.color}`);
+  const color = reference ? themeColor('--muted') : drawnColor(seriesColor(one.color));
   const alone = one.y.filter((value) => value !== null).length === 1;
   const points = one.style === 'points' || alone;
   const base = { label: one.name, stroke: color, width: reference ? 1.5 : 2, spanGaps: false };
   if (one.style === 'bars') return { ...base, width: 1, fill: withOpacity(color), paths: uPlot.paths.bars({ size: [0.9, 60] }), points: { show: false } };
-  if (points) return { ...base, paths: () => null, points: { show: true, size: alone ? 9 : 6, fill: color } };
-  return { ...base, dash: reference ? [5, 5] : undefined, points: { show: !reference && few, size: 5, fill: color } };
+  if (points) return { ...base, paths: () => null, points: { show: true, size: alone ? 9 : 6, width: 2, fill: one.dash ? themeColor('--surface') : color } };
+  return { ...base, dash: reference ? [5, 5] : one.dash ? [8, 5] : undefined, points: { show: !reference && few, size: 5, fill: color } };
+}
+
+/** A color as a canvas takes it, with the variables of the theme filled in. */
+function drawnColor(color) {
+  return color.replace(/var\((--[\w-]+)\)/g, (_, variable) => themeColor(variable));
 }
 
 function withOpacity(color) {

@@ -47,6 +47,15 @@ function fromHsl(hue, saturation, lightness) {
   });
 }
 
+const SERIES_COLORS = 8;
+
+/** The CSS color of a series by its number, from 1; beyond the first ones it is a darker or lighter shade. */
+function seriesColor(number) {
+  const base = `var(--series-${((number - 1) % SERIES_COLORS) + 1})`;
+  const round = Math.floor((number - 1) / SERIES_COLORS) % 3;
+  return round === 0 ? base : `color-mix(in oklab, ${base} 55%, var(${round === 1 ? '--text' : '--bg'}))`;
+}
+
 /** A small square in the color of a class. */
 function swatch(color) {
   return h('span', { class: 'swatch', 'aria-hidden': 'true', style: { background: rgb(color) } });

@@ -36,9 +36,9 @@ function newId(word) {
   return `${word}-${lastId}`;
 }
 
-/** Turn a text with parts in backquotes into nodes, those parts as code. */
+/** Turn a text with parts in backquotes into nodes, those parts as code; short ones, such as flags, stay in one line. */
 function inline(text) {
-  return String(text).split('`').map((part, i) => (i % 2 ? h('code', {}, part) : part));
+  return String(text).split('`').map((part, i) => (i % 2 ? h('code', { class: part.length <= 30 && 'short' }, part) : part));
 }
 
 /** A name out of the data, such as that of a class, which may be written from right to left. */

@@ -23,8 +23,13 @@ function evenNumbers(sizes) {
   const [low, high] = [Math.min(...sizes), Math.max(...sizes)];
   if (sizes.length === 0 || high >= 10000 || (high < 1 && low < 0.01)) return number;
   if (sizes.every(Number.isInteger)) return whole;
-  const digits = high >= 100 ? 1 : high >= 1 ? 2 : 3;
+  const digits = Math.min(high >= 100 ? 1 : high >= 1 ? 2 : 3, Math.max(...sizes.map(decimals)));
   return (value) => value.toFixed(digits);
+}
+
+/** The digits after the point that a number has. */
+function decimals(value) {
+  return (String(value).split('.')[1] || '').length;
 }
 
 /** A number on an axis: short. */
@@ -51,20 +56,38 @@ function cellText(value, kind) {
   if (value === null || value === undefined || value === '') return ABSENT;
   if (typeof value !== 'number') return String(value);
   if (kind === 'count') return whole(value);
+  if (kind === 'score') return score(value);
   return kind === 'percent' ? percent(value) : number(value);
 }
 
 /** A headline's number with its unit. */
 function headlineText(headline) {
   if (headline.value === null) return ABSENT;
-  return headline.unit === '%' ? percent(headline.value) : number(headline.value);
+  return headlineNumber(headline)(headline.value);
+}
+
+/** How a headline's number and its bounds are written: alike, and changes with their sign. */
+function headlineNumber(headline) {
+  if (headline.unit === '%') return percent;
+  return headline.unit === 'points' ? (value) => signed(value, 2) : number;
+}
+
+/** A number with its sign, and a minus as wide as the plus. */
+function signed(value, digits) {
+  const text = Math.abs(value).toFixed(digits);
+  return Number(text) === 0 ? text : `${value > 0 ? '+' : '\u2212'}${text}`;
+}
+
+/** The text of an interval. */
+function range(low, high) {
+  return `${low} to ${high}`;
 }
 
 /** The interval of a headline, or an empty text. */
 function intervalText(headline) {
   if (headline.low === null || headline.low === undefined || headline.high === null || headline.high === undefined) return '';
-  const text = headline.unit === '%' ? percent : number;
-  return `${text(headline.low)} – ${text(headline.high)}`;
+  const text = headlineNumber(headline);
+  return range(text(headline.low), text(headline.high));
 }
 
 function plural(count, noun) {

@@ -42,7 +42,7 @@ async function readMap(source, colored) {
 function paintMap(maps, panel, colors, opacity, chosen) {
   const canvas = h('canvas', { class: 'overlay', width: maps.width, height: maps.height, 'aria-hidden': 'true' });
   const context = canvas.getContext('2d');
-  const picture = context.createImageData(maps.width, maps.height);
+  const pixels = context.createImageData(maps.width, maps.height);
   const alpha = Math.round(255 * opacity);
   const palette = new Map();
   const color = (label) => {
@@ -52,9 +52,9 @@ function paintMap(maps, panel, colors, opacity, chosen) {
   const labels = panel === 'truth' ? maps.truth : maps.predicted;
   for (let i = 0; i < maps.width * maps.height; i += 1) {
     const pixel = panel === 'errors' ? errorPixel(maps, i, alpha, chosen) : classPixel(labels ? labels[i] : maps.none, maps.none, color, alpha, chosen);
-    if (pixel) picture.data.set(pixel, 4 * i);
+    if (pixel) pixels.data.set(pixel, 4 * i);
   }
-  context.putImageData(picture, 0, 0);
+  context.putImageData(pixels, 0, 0);
   return canvas;
 }
 

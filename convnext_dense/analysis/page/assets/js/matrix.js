@@ -77,7 +77,7 @@ function matrixGrid(content, view, mode, titleId, readout) {
         view.columns.map(head(content.columns, 'col')))),
     h('tbody', {}, view.rows.map((i) => h('tr', { role: 'row' }, head(content.rows, 'row')(i), view.columns.map((j) => cell(i, j))))));
   readCells(grid, content, view, readout);
-  return h('div', { class: 'scroll matrix-box' }, grid);
+  return scrolled({ class: 'scroll matrix-box', role: null, tabindex: null }, grid);
 }
 
 /** Say what a cell has when it is pointed at or focused; one cell takes the tab key, arrows move on. */

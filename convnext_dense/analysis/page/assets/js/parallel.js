@@ -2,13 +2,34 @@
 
 const PARALLEL_HEIGHT = 300;
 const PARALLEL_MARGIN = { top: 36, bottom: 14, side: 56 };
+const PARALLEL_STEP = 104; // pixels between axes, at least
 
 function parallel(content) {
-  const width = Math.max(560, 150 * content.axes.length);
+  const least = 2 * PARALLEL_MARGIN.side + PARALLEL_STEP * Math.max(1, content.axes.length - 1);
+  const title = h('h4', { id: newId('parallel') }, content.title);
+  const readout = h('p', { class: 'readout muted', 'aria-live': 'polite' }, 'Point at a line to read its values.');
+  const drawing = h('div', { class: 'parallel-box', style: { 'min-width': `${least}px` } }, parallelDrawing(content, least, readout));
+  let drawn = least;
+  new ResizeObserver(() => {
+    const width = Math.max(least, Math.floor(drawing.clientWidth));
+    if (width === drawn || !drawing.clientWidth) return;
+    drawn = width;
+    replace(drawing, parallelDrawing(content, width, readout));
+  }).observe(drawing);
+  const columns = [{ name: 'name' }, ...content.axes.map((axis) => ({ name: axis.label, kind: 'number' }))];
+  const values = h('details', { class: 'values' }, h('summary', {}, 'Values as a table'));
+  values.addEventListener('toggle', () => {
+    if (!values.querySelector('.block')) values.append(table({ title: `${content.title}: values`, columns, rows: content.rows.map((row, i) => [content.names[i], ...row]) }, { heading: 'h4' }));
+  });
+  return h('div', { class: 'block' }, title, content.note ? h('p', { class: 'note' }, inline(content.note)) : null,
+    scrolled({ 'aria-labelledby': title.id }, drawing), readout, values);
+}
+
+/** The drawing, as wide as there is room. */
+function parallelDrawing(content, width, readout) {
   const scales = content.axes.map((axis, k) => parallelScale(axis, content.rows.map((row) => row[k])));
   const x = (k) => PARALLEL_MARGIN.side + (k * (width - 2 * PARALLEL_MARGIN.side)) / Math.max(1, content.axes.length - 1);
   const last = scales[scales.length - 1];
-  const readout = h('p', { class: 'readout muted', 'aria-live': 'polite' }, 'Point at a line to read its values.');
   const goodness = (row) => {
     const value = row[row.length - 1];
     if (value === null) return null;
@@ -29,16 +50,7 @@ function parallel(content) {
     s('text', { class: 'axis-title', x: x(k), y: 14, 'text-anchor': 'middle' }, axis.label),
     s('text', { x: x(k) + 6, y: PARALLEL_MARGIN.top + 4 }, tick(scales[k].high)),
     s('text', { x: x(k) + 6, y: PARALLEL_HEIGHT - PARALLEL_MARGIN.bottom }, tick(scales[k].low))));
-  const title = h('h4', { id: newId('parallel') }, content.title);
-  const columns = [{ name: 'name' }, ...content.axes.map((axis) => ({ name: axis.label, kind: 'number' }))];
-  const values = h('details', { class: 'values' }, h('summary', {}, 'Values as a table'));
-  values.addEventListener('toggle', () => {
-    if (!values.querySelector('.block')) values.append(table({ title: `${content.title}: values`, columns, rows: content.rows.map((row, i) => [content.names[i], ...row]) }, { heading: 'h4' }));
-  });
-  return h('div', { class: 'block' }, title, content.note ? h('p', { class: 'note' }, inline(content.note)) : null,
-    h('div', { class: 'scroll', tabindex: '0', role: 'group', 'aria-labelledby': title.id },
-      s('svg', { class: 'parallel', viewBox: `0 0 ${width} ${PARALLEL_HEIGHT}`, width, height: PARALLEL_HEIGHT, role: 'img', 'aria-label': `${content.title}: ${content.rows.length} lines over ${content.axes.length} axes` }, lines, axes)),
-    readout, values);
+  return s('svg', { class: 'parallel', viewBox: `0 0 ${width} ${PARALLEL_HEIGHT}`, width, height: PARALLEL_HEIGHT, role: 'img', 'aria-label': `${content.title}: ${content.rows.length} lines over ${content.axes.length} axes` }, lines, axes);
 }
 
 /** The scale of an axis: low, high, share(value) in [0, 1], y(value) in pixels. */

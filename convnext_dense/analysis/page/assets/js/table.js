@@ -3,7 +3,10 @@
 const ROWS_OF_PAGE = 15;
 const FILTER_FROM = 9; // rows: shorter tables are seen at a glance
 const SHORT = 24; // characters: shorter texts stay on one line
-const NUMERIC = ['count', 'percent', 'number'];
+const NUMERIC = ['count', 'percent', 'number', 'score'];
+const MANY_COLUMNS = 8; // more stand closer
+const MOST_COLUMNS = 10; // more have no bars
+const VERDICTS = { 'clearly better': 'better', 'clearly worse': 'worse' };
 
 /**
  * Make a table of { title, columns: [{ name, kind, help }], rows, note }.
@@ -19,6 +22,7 @@ function table(content, context = {}) {
   const pages = h('div');
   const title = h(context.heading || 'h4', { id: newId('table') }, content.title);
   const heads = columns.map((column, i) => head(column, () => sortBy(i)));
+  const marked = new Set((content.marked || []).map((i) => content.rows[i]));
   const longest = longestNumbers(columns, content.rows);
 
   function sortBy(i) {
@@ -50,7 +54,7 @@ function table(content, context = {}) {
     });
     const size = content.rows.length <= ROWS_OF_PAGE + 5 ? content.rows.length : ROWS_OF_PAGE;
     const shown = rows.slice(state.page * size, (state.page + 1) * size);
-    replace(body, shown.map((row) => h('tr', {}, columns.map((column, i) => cellOf(row, column, i, longest[i], context)))));
+    replace(body, shown.map((row) => h('tr', { class: marked.has(row) ? 'marked' : null }, columns.map((column, i) => cellOf(row, column, i, longest[i], context)))));
     if (shown.length === 0) {
       const text = content.rows.length ? 'No row has this text.' : 'Nothing to list.';
       replace(body, h('tr', {}, h('td', { colspan: columns.length, class: 'muted' }, text)));
@@ -71,9 +75,14 @@ function table(content, context = {}) {
   draw();
   return h('div', { class: 'block' }, title,
     content.note ? h('p', { class: 'note' }, inline(content.note)) : null, filter,
-    h('div', { class: 'scroll', role: 'group', 'aria-labelledby': title.id, tabindex: '0' },
-      h('table', { class: 'data', 'aria-labelledby': title.id }, h('thead', {}, h('tr', {}, heads)), body)),
+    scrolled({ 'aria-labelledby': title.id },
+      h('table', { class: widthClass(columns.length), 'aria-labelledby': title.id }, h('thead', {}, h('tr', {}, heads)), body)),
     pages, meanings(columns));
+}
+
+/** The class of a table by the number of its columns. */
+function widthClass(columns) {
+  return `data${columns > MANY_COLUMNS ? ' many' : ''}${columns > MOST_COLUMNS ? ' most' : ''}`;
 }
 
 /** Bring columns that bound the one before them, named `X from` and `X to`, into that one. */
@@ -89,7 +98,12 @@ function withIntervals(columns) {
 function numberText(rows, column, at) {
   if (column.kind !== 'number') return (value) => cellText(value, column.kind);
   const sizes = rows.map((row) => row[at]).filter((value) => typeof value === 'number' && value !== 0).map(Math.abs);
-  return evenNumbers(sizes);
+  return withMinus(evenNumbers(sizes));
+}
+
+/** Write negative numbers with a minus as wide as a digit, not with a hyphen. */
+function withMinus(write) {
+  return (value) => write(value).replace(/^-/, '\u2212');
 }
 
 function head(column, onClick) {
@@ -118,13 +132,13 @@ function cellOf(row, column, index, longest, context) {
   if (column.kind === 'class' && value !== null) return h(tag, scope, classCell(text, context));
   if (column.kind === 'image' && value !== null) return h(tag, { ...scope, class: 'path' }, imageCell(text, context));
   if (column.kind === 'run') return h(tag, scope, h('a', { href: address(text) }, name(text)));
-  if (!NUMERIC.includes(column.kind)) return h(tag, { ...scope, class: text.length <= SHORT ? 'short' : '' }, inline(text).map((part) => (typeof part === 'string' ? name(part) : part)));
-  const share = column.kind === 'percent' && value !== null && value >= 0 && value <= 100 ? value : null;
+  if (!NUMERIC.includes(column.kind)) return h(tag, { ...scope, class: [text.length <= SHORT ? 'short' : '', VERDICTS[text] || ''].join(' ').trim() }, inline(text).map((part) => (typeof part === 'string' ? name(part) : part)));
+  const share = column.kind === 'percent' && !column.lower && value !== null && value >= 0 && value <= 100 ? value : null;
   const [low, high] = (column.interval || []).map((at) => row[at]);
   return h(tag, { ...scope, class: 'numeric' },
     share === null ? text : h('span', { class: 'with-bar', style: { '--share': `${share}%` } },
       h('span', { class: 'digits', style: { 'min-width': `${longest}ch` } }, text)),
-    typeof low === 'number' && typeof high === 'number' ? h('span', { class: 'bounds' }, `${column.text(low)}–${column.text(high)}`) : null);
+    typeof low === 'number' && typeof high === 'number' ? h('span', { class: 'bounds' }, range(column.text(low), column.text(high))) : null);
 }
 
 function classCell(text, context) {

@@ -56,7 +56,7 @@ function drawThumbnail(stage, run, diagnosis, number, settings) {
 /** What a kind of error is called. */
 function findingName(finding) {
   return {
-    class: 'wrong class', location: 'inexact location', both: 'wrong class and location', background: 'on background',
+    class: 'wrong class', location: 'inexact location', both: 'wrong class and location', background: 'on background', missed: 'not found',
   }[finding] || finding;
 }
 

@@ -136,7 +136,7 @@ function objectList(shown, diagnosis) {
   h('td', { class: 'numeric' }, one.object.score === null ? 'annotated' : score(one.object.score)),
   h('td', { class: ['right', 'found'].includes(one.object.finding) ? 'muted' : 'error' }, findingName(one.object.finding)));
   const mark = (one, on) => one.element?.classList.toggle('hot', on);
-  return h('div', { class: 'scroll', tabindex: '0', role: 'group', 'aria-label': 'Objects' }, h('table', { class: 'data objects' },
+  return scrolled({ 'aria-label': 'Objects' }, h('table', { class: 'data objects' },
     h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'object'), h('th', { scope: 'col', class: 'numeric' }, 'score'), h('th', { scope: 'col' }, 'finding'))),
     h('tbody', {}, ordered.slice(0, 200).map(row))));
 }
