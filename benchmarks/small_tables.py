@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from benchmarks.measurements import HERE, machine
 
@@ -37,25 +38,43 @@ def small_recipe(path: Path = HERE / 'small_recipe.json') -> str:
 
 
 def small_scan(path: Path = HERE / 'small_recipe.json') -> str:
-    """Return the table of batches and learning rates beside those of the rule, from which its constants are."""
+    """Return tables of batches and learning rates beside those of the rule, from which its constants are.
+
+    There is one table for runs of the same settings; its last row is the recipe's own, of the same seed.
+    """
     content = json.loads(path.read_text()) if path.exists() else {'runs': []}
-    scanned = [one for one in content['runs'] if one['scan']]
-    if not scanned:
+    found: dict[tuple, dict[str, float]] = {}
+    for one in content['runs']:
+        if one['scan']:
+            found.setdefault(_column(one), {})[one['scan']] = one['values']['raw']
+    if not found:
         return f'Not measured yet: `{COMMAND} --scan`.'
-    columns = sorted({(one['task'], one['start'], one['images'], one['passes']) for one in scanned})
-    names = [f'{task}, {STARTS[start]}, {images:,} images, {passes:,} seen' for task, start, images, passes in columns]
-    lines = [f'| setting | {" | ".join(names)} |', f'|{" --- |" * (len(columns) + 1)}']
-    for name in dict.fromkeys(one['scan'] for one in scanned):
-        cells = []
-        for column in columns:
-            same = [
-                one
-                for one in scanned
-                if (one['scan'], one['task'], one['start'], one['images'], one['passes']) == (name, *column)
-            ]
-            cells.append(f'{same[0]["values"]["raw"]:.1f}' if same else '-')
-        lines.append(f'| {name} | {" | ".join(cells)} |')
-    return '\n'.join([*lines, '', f'Top-1, mIoU and AP50 of one seed, measured with `{COMMAND} --scan`.'])
+    own = {
+        _column(one): one['values']['raw'] for one in content['runs'] if one['recipe'] == 'small' and not one['scan']
+    }
+    tables: dict[bool, list[tuple]] = {}
+    for column in sorted(found):
+        tables.setdefault(column[0] == 'classification', []).append(column)
+    parts = []
+    for columns in (tables[key] for key in sorted(tables, reverse=True)):
+        names = [
+            f'{task}, {STARTS[start]}, {images:,} images, {passes:,} seen'
+            for task, start, images, passes, _ in columns
+        ]
+        lines = [f'| setting | {" | ".join(names)} |', f'|{" --- |" * (len(columns) + 1)}']
+        for name in dict.fromkeys(name for column in columns for name in found[column]):
+            lines.append(f'| {name} | {" | ".join(_cell(found[column].get(name)) for column in columns)} |')
+        lines.append(f'| the recipe | {" | ".join(_cell(own.get(column)) for column in columns)} |')
+        parts += [*lines, '']
+    return '\n'.join([*parts, f'Top-1, mIoU and AP50 of one seed, measured with `{COMMAND} --scan`.'])
+
+
+def _column(one: dict[str, Any]) -> tuple:
+    return one['task'], one['start'], one['images'], one['passes'], one['seed']
+
+
+def _cell(value: float | None) -> str:
+    return '-' if value is None else f'{value:.1f}'
 
 
 def _with_range(values: list[float]) -> str:

@@ -15,8 +15,8 @@ def add_band_arguments(parser: argparse.ArgumentParser, *others: str) -> None:
         '--bands',
         type=parsed(parse_bands),
         metavar='N,N,...|all',
-        help='detection and segmentation: take these bands of the images as they are stored, counted from 1, in this '
-        "order (default: RGB of 8 bits, or the checkpoint's bands)",
+        help='detection, segmentation and pre-training: take these bands of the images as they are stored, counted '
+        "from 1, in this order (default: RGB of 8 bits, or the checkpoint's bands)",
     )
     if '--rgb-bands' in others:
         parser.add_argument(

@@ -9,8 +9,10 @@ from typing import Any
 from mmengine.config import Config
 
 from ..errors import UserError
+from ..io.band_choice import join
 from ..sample_data.names import SAMPLE
 from ..tasks import place_of, task_of
+from ..tasks.bands import bands_of
 from .saved import setting_of_run
 
 HOOK = 'probe'
@@ -46,6 +48,10 @@ def set_probe(cfg: Config, root: str, options: Mapping[str, Any] = {}) -> None:
     from ..data.classification.probed import find_probed
 
     check_probe(cfg, root)
+    if (bands := bands_of(cfg)) is not None:
+        raise UserError(
+            f'--probe {root} reads RGB of 8 bits, and --bands {join(bands)} takes others: leave out one of them'
+        )
     if cfg.get('val_dataloader') is None:
         raise UserError(
             f'--probe {root} measures in each validation, and there are no images to validate on beside '

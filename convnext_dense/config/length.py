@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..checkpoints import manifest
-from ..checkpoints.files import list_checkpoints
 from ..errors import UserError
 from .find import find_run_config, find_work_dir
-from .saved import settings_of_run
 from .source import read_literals
 
 if TYPE_CHECKING:
@@ -79,6 +77,9 @@ def keep_ended_length(cfg: Config, run: str | Path) -> bool:
     Returns:
         Whether the run was ended early, and has the same unit of length as the config.
     """
+    from ..checkpoints.files import list_checkpoints  # which imports torch
+    from .saved import settings_of_run
+
     found = list_checkpoints(run)
     if not found or not manifest.read(run).get(found[-1].name, {}).get('stopped_early'):
         return False

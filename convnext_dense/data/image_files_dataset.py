@@ -39,7 +39,7 @@ class ImageFilesDataset(Dataset):
         on_bad_image: ``'stop'`` or ``'skip'``.
         value_range: the values that become black and white, or None.
         opening: how the files are opened.
-        transform: function of a Pillow image, RGB.
+        transform: function of what :meth:`open` returns.
     """
 
     paths: np.ndarray
@@ -59,6 +59,14 @@ class ImageFilesDataset(Dataset):
         """Return an image's path and None; other data sets return the annotated size instead of None."""
         return os.fsdecode(self.paths[index]), None
 
+    def open(self, path: str) -> Any:
+        """Open an image for the transform: by Pillow, RGB.
+
+        Raises:
+            UserError: if it is unreadable.
+        """
+        return read_image(path, True, self.value_range, self.opening)
+
     def read(self, key: int | SeededIndex) -> Sample:
         """Read and transform an image.
 
@@ -74,7 +82,7 @@ class ImageFilesDataset(Dataset):
         for _ in range(min(len(self), MAX_UNREADABLE_IN_A_ROW)):
             path = os.fsdecode(self.paths[index])
             try:
-                image = read_image(path, True, self.value_range, self.opening)
+                image = self.open(path)
             except UserError as error:
                 if self.on_bad_image == 'stop':
                     raise UserError(f'{error}: fix or remove it, or skip it with --on-bad-image skip') from None

@@ -106,13 +106,21 @@ def read_shown(path: str | Path, shown: ShownBands, opening: Opening = AS_USUAL)
         raise bad_image(path, error) from None
 
 
-def stretch(values: np.ndarray, nodata: float | None = None) -> np.ndarray:
-    """Scale each band of an image (H, W, C) from its 2nd to its 98th percentile to 0 to 255; no data and NaN are 0."""
+def stretch(values: np.ndarray, nodata: float | None = None, like: np.ndarray | None = None) -> np.ndarray:
+    """Scale each band of an image (H, W, C) from its 2nd to its 98th percentile to 0 to 255; no data and NaN are 0.
+
+    Args:
+        values: the image.
+        nodata: the value that stands for no data.
+        like: the image whose percentiles are taken; None for this one.
+    """
     valid, array = has_data(values, nodata), values.astype(np.float64)
+    measured = array if like is None else like.astype(np.float64)
+    measurable = valid if like is None else has_data(like, nodata)
     levels = np.zeros(array.shape, np.uint8)
     for band in range(array.shape[2]):
         one, kept = array[..., band], valid[..., band]
-        finite = one[kept]
+        finite = measured[..., band][measurable[..., band]]
         if not finite.size:
             continue
         low, high = np.percentile(finite, [LOWEST, HIGHEST])

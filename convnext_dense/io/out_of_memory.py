@@ -56,7 +56,7 @@ class Shortage(NamedTuple):
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether an error is for lack of memory, on a GPU or of the machine."""
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or _is_of_torch(error):
         return True
     of_opencv = type(error).__module__.startswith('cv2')
     of_onnx = type(error).__module__.startswith('onnxruntime')
@@ -66,7 +66,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 def explain_shortage(error: BaseException) -> Shortage:
     """Find out what an error of :func:`is_out_of_memory` tells."""
     text = str(error)
-    on_gpu = bool(OF_GPU.search(text))
+    on_gpu = _is_of_torch(error) or bool(OF_GPU.search(text))
     places = []
     trace = error.__traceback__
     while trace is not None:
@@ -75,6 +75,10 @@ def explain_shortage(error: BaseException) -> Shortage:
         trace = trace.tb_next
     phase = next((name for file, function, name in PHASES if (file, function) in places), '')
     return Shortage(on_gpu, _asked(text), phase, ('evaluation_loops', 'run') in places)
+
+
+def _is_of_torch(error: BaseException) -> bool:
+    return type(error).__name__ == 'OutOfMemoryError'  # by its name, since torch may be what is not installed
 
 
 def _asked(text: str) -> int | None:

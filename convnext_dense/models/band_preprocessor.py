@@ -1,12 +1,15 @@
-"""Normalizing bands of images as they are stored, for the preprocessors of mmdet and mmseg."""
+"""Normalizing bands of images as they are stored, for the preprocessors of mmengine, mmdet and mmseg."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+from mmengine.model import ImgDataPreprocessor
+
 from ..compat.mmengine_private_names import set_normalization
 from ..io.band_choice import BandInput
+from ..registry import MODELS
 
 
 class TakesBands:
@@ -40,3 +43,8 @@ class TakesBands:
             if {len(mean), len(std)} != {len(self.bands.bands)}:
                 raise ValueError(f'mean has {len(mean)} values and std {len(std)}: give one for each of {self.bands}')
             set_normalization(self, mean, std)  # type: ignore[arg-type]
+
+
+@MODELS.register_module()
+class BandPreprocessor(TakesBands, ImgDataPreprocessor):
+    """mmengine's preprocessor for images of any number of bands, as they are stored."""

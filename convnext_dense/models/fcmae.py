@@ -14,7 +14,7 @@ from ..io.image_size import TOTAL_STRIDE as PATCH
 from ..registry import MODELS
 from .convnext import Block, ConvNeXt
 from .layers import init_conv_and_linear
-from .patches import draw_visible, fixed_visible, hidden_mask, to_images, to_patches, visible_count
+from .patches import draw_visible, fixed_visible, hidden_mask, seeded_visible, to_images, to_patches, visible_count
 from .visible import VisiblePatches, patch_grid
 
 EPS = 1e-6  # on the variance of a patch
@@ -79,6 +79,7 @@ class FCMAE(BaseModel):
         paths: Sequence[str] | None = None,
         mode: str = 'tensor',
         visible: Tensor | None = None,
+        seeds: Sequence[int] | None = None,
         **_: object,
     ) -> Tensor | dict[str, Tensor] | list[dict]:
         """Run the network.
@@ -90,16 +91,18 @@ class FCMAE(BaseModel):
                 ``{'loss': scalar}``; ``'predict'`` for a list of N dicts on the CPU in float32: ``target`` (C, H, W),
                 the input; ``reconstruction`` (C, H, W), the decoder's image, in the units of the input; ``mask``
                 (H / 32, W / 32), True where a patch is hidden; ``loss``, a number; and ``path`` if it was given.
-            visible: int64 (N, V), numbers of the visible patches along the rows. None draws them at random while
-                training, and chooses them in evaluation by the names in ``paths``, or the place in the batch, so that
-                two evaluations compare.
+            visible: int64 (N, V), numbers of the visible patches along the rows. None draws them while training, and
+                chooses them in evaluation by the names in ``paths``, or the place in the batch, so that two
+                evaluations compare.
+            seeds: N seeds of the draws, by which a training is the same on any number of processes; None draws from
+                torch's generator.
 
         Raises:
             UserError: if a side is not divisible by 32, or no patch of so small an image would be visible.
         """
         rows, columns = patch_grid(*inputs.shape[2:])
         if visible is None:
-            visible = self.choose_visible(len(inputs), rows * columns, paths).to(inputs.device)
+            visible = self.choose_visible(len(inputs), rows * columns, paths, seeds).to(inputs.device)
         mask = hidden_mask(visible, rows, columns)
         prediction = self.decode(self.backbone(inputs, VisiblePatches(visible, self.stacked)), mask)
         if mode == 'tensor':
@@ -118,11 +121,17 @@ class FCMAE(BaseModel):
             prediction_of_image['path'] = path
         return predictions
 
-    def choose_visible(self, images: int, patches: int, names: Sequence[str] | None = None) -> Tensor:
+    def choose_visible(
+        self,
+        images: int,
+        patches: int,
+        names: Sequence[str] | None = None,
+        seeds: Sequence[int] | None = None,
+    ) -> Tensor:
         """Choose the visible patches of N images, int64 (N, V): at random in training, otherwise by their names."""
         count = visible_count(patches, self.mask_ratio)
         if self.training:
-            return draw_visible(images, patches, count)
+            return draw_visible(images, patches, count) if seeds is None else seeded_visible(seeds, patches, count)
         return fixed_visible(names or [str(number) for number in range(images)], patches, count)
 
     def decode(self, encoded: Tensor, mask: Tensor) -> Tensor:

@@ -65,7 +65,10 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 
 
 class GRN(nn.Module):
-    """Global response normalization of V2 (arXiv 2301.00808, section 3.2), with the official parameter shapes."""
+    """Global response normalization of V2 (arXiv 2301.00808, section 3.2), with the official parameter shapes.
+
+    Norms and what is computed of them are in float32 where the input is in half precision.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -73,8 +76,14 @@ class GRN(nn.Module):
         self.beta = nn.Parameter(torch.zeros(1, 1, 1, channels))
 
     def forward(self, x: Tensor) -> Tensor:  # (N, H, W, C) -> (N, H, W, C)
-        norms = torch.linalg.vector_norm(x, dim=(1, 2), keepdim=True)  # (N, 1, 1, C)
+        is_half = x.dtype in (torch.bfloat16, torch.float16)
+        # on a CPU the gradient of a copy's norm is computed faster than that of a norm in another dtype
+        wide = x.float() if is_half and x.device.type == 'cpu' else x
+        dtype = torch.float32 if is_half else None
+        norms = torch.linalg.vector_norm(wide, dim=(1, 2), keepdim=True, dtype=dtype)  # (N, 1, 1, C)
         scaled = norms / (norms.mean(dim=-1, keepdim=True) + 1e-6)
+        if is_half:
+            scaled = scaled.to(torch.promote_types(x.dtype, self.gamma.dtype))
         return torch.addcmul(self.beta, x, 1 + self.gamma * scaled)  # gamma * (x * scaled) + beta + x in one pass
 
 

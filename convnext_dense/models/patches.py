@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 
+import numpy as np
 import torch
-from mmengine.dist import get_dist_info
 from torch import Tensor
 
 from ..errors import UserError
@@ -34,20 +34,30 @@ def visible_count(patches: int, mask_ratio: float) -> int:
 def draw_visible(images: int, patches: int, visible: int) -> Tensor:
     """Draw the visible patches of each image at random, from torch's generator on the CPU.
 
-    The same seed draws the same patches on every device, and, as the sampler deals them out, for the same images on
-    any number of processes.
-
     Args:
-        images: N, the number of images of this process, and of every other.
+        images: N, the number of images.
         patches: P, the number of patches of an image.
         visible: V, the number of visible ones.
 
     Returns:
         int64 (N, V), in [0, P), ascending for each image.
     """
-    rank, world_size = get_dist_info()
-    noise = torch.rand(images * world_size, patches)[rank::world_size]
-    return _lowest(noise, visible)
+    return _lowest(torch.rand(images, patches), visible)
+
+
+def seeded_visible(seeds: Sequence[int], patches: int, visible: int) -> Tensor:
+    """Draw the visible patches of each image by a seed of its own, whatever else is drawn, and in which process.
+
+    Args:
+        seeds: N seeds, 0 or more, such as those that the augmentation of the images has. The draws are independent of
+            others that start from the same seeds.
+        patches, visible: as in :func:`draw_visible`.
+
+    Returns:
+        int64 (N, V), as from :func:`draw_visible`. Torch's own generator does not change.
+    """
+    own = [int(np.random.SeedSequence([seed, PATCH]).generate_state(1)[0]) for seed in seeds]
+    return _lowest(_noise(own, patches), visible)
 
 
 def fixed_visible(names: Sequence[str], patches: int, visible: int) -> Tensor:
@@ -61,8 +71,11 @@ def fixed_visible(names: Sequence[str], patches: int, visible: int) -> Tensor:
         int64 (N, V), as from :func:`draw_visible`. Torch's own generator does not change.
     """
     seeds = (zlib.crc32(PurePath(name).name.encode(errors='surrogateescape')) for name in names)
-    noise = [torch.rand(patches, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-    return _lowest(torch.stack(noise), visible)
+    return _lowest(_noise(seeds, patches), visible)
+
+
+def _noise(seeds: Iterable[int], patches: int) -> Tensor:
+    return torch.stack([torch.rand(patches, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
 
 
 def _lowest(noise: Tensor, count: int) -> Tensor:

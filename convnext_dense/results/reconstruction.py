@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
 import numpy as np
 
+from ..io.band_images import stretch
 from .drawing import panel_places, side_by_side
 from .result import Result
 from .writing import save_drawing
@@ -42,7 +43,7 @@ class Reconstruction(Result):
 
     Attributes:
         path: the image's file, or None.
-        original: uint8 (H, W, 3), RGB, the network's input: resized and cropped.
+        original: uint8 (H, W, 3), RGB, the network's input: resized and cropped; of bands three that are shown.
         painted: uint8 (H, W, 3), RGB, what the network paints from the visible patches, for all patches.
         hidden: bool (h, w), True for hidden patches, of which each is (H / h, W / w) pixels.
         loss: the loss over the hidden patches.
@@ -66,6 +67,23 @@ class Reconstruction(Result):
         ]
         original, painted = (np.nan_to_num(image).round().clip(0, 255).astype(np.uint8) for image in images)
         hidden = prediction['mask'].cpu().numpy().astype(bool)
+        return cls(prediction.get('path'), original, painted, hidden, float(prediction['loss']))
+
+    @classmethod
+    def of_bands(cls, prediction: Mapping, shown: Sequence[int]) -> Reconstruction:
+        """Convert a prediction for bands of an image.
+
+        Args:
+            prediction: as in :meth:`from_prediction`.
+            shown: the three channels, from 0, that are shown as red, green and blue, each from its 2nd to its 98th
+                percentile in the input.
+        """
+        target, reconstruction = (
+            prediction[key].float().cpu().numpy()[list(shown)].transpose(1, 2, 0)
+            for key in ('target', 'reconstruction')
+        )
+        hidden = prediction['mask'].cpu().numpy().astype(bool)
+        original, painted = stretch(target), stretch(reconstruction, like=target)
         return cls(prediction.get('path'), original, painted, hidden, float(prediction['loss']))
 
     @property

@@ -1,4 +1,4 @@
-"""Bands of images in the configs of dense tasks: what reads, changes, normalizes and takes them."""
+"""Bands of images in the configs of the tasks that take them: what reads, changes, normalizes and takes them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from .pipelines import kind_of, reading_steps, steps_of
 if TYPE_CHECKING:
     from mmengine.config import Config
 
+    from ..export.graphs import Normalization
+    from ..io.band_images import ShownBands
     from ..weights.preprocessing import Preprocessing
 
 PREPROCESSORS = {
@@ -23,6 +25,10 @@ PREPROCESSORS = {
     'SegDataPreProcessor': 'convnext_dense.SegBandPreprocessor',
 }
 """Our preprocessors of any number of bands by the names of mmdet's and mmseg's."""
+OWN_PREPROCESSOR = 'convnext_dense.BandPreprocessor'
+"""That of models which are neither mmdet's nor mmseg's and have none for RGB."""
+READERS = {'LoadImage', 'UnlabeledImages'}
+"""What reads images by its setting ``bands``: a step of a pipeline, or a data set without one."""
 RGB_ONLY = {
     *('AdjustGamma', 'AutoAugment', 'AutoContrast', 'Brightness', 'BrightnessTransform', 'CLAHE', 'Color'),
     *('ColorJitter', 'ColorTransform', 'Contrast', 'ContrastTransform', 'Equalize', 'EqualizeTransform'),
@@ -111,7 +117,7 @@ def set_bands(cfg: Config, options: BandOptions) -> None:
         _check_same(before, bands, options)
         _set_reading(cfg, before)
         return
-    ranged = next((step for step in reading_steps(cfg) if step.get('value_range')), None)
+    ranged = next((step for step in _readers(cfg) if step.get('value_range')), None)
     if ranged is not None:
         low, high = ranged['value_range']
         raise UserError(
@@ -119,7 +125,7 @@ def set_bands(cfg: Config, options: BandOptions) -> None:
             'the values as they are stored: leave out one of them'
         )
     _replace_preprocessor(cfg)
-    if not reading_steps(cfg):
+    if not _readers(cfg):
         raise UserError(f'--bands {join(bands)}: no pipeline has a LoadImage')
     cfg.left_out_for_bands = _leave_out_colors(cfg)
     _fill_with_zero(cfg)
@@ -166,7 +172,7 @@ def set_normalization(cfg: Config, mean: Sequence[float], std: Sequence[float]) 
     means, stds = ([_as_float32(value) for value in part] for part in (mean, std))
     _preprocessor(cfg).update(mean=means, std=stds)
     for step in _all_steps(cfg):
-        if kind_of(step) == 'LoadImage' or 'around' in step:
+        if kind_of(step) in READERS or 'around' in step:
             step['fill'] = means
         elif step['type'] in MIXING:
             step['pad_val'] = means
@@ -189,6 +195,31 @@ def stated_normalization(cfg: Config) -> Preprocessing | None:
     from ..weights.preprocessing import preprocessing_of_bands  # here, because it imports torch
 
     return preprocessing_of_bands(mean, std, bands)
+
+
+def normalization_of_bands(model: Any) -> Normalization | None:
+    """Return how a model normalizes bands; None for one of RGB of 8 bits."""
+    import torch
+
+    from ..compat.mmengine_private_names import normalizes
+    from ..export.graphs import Normalization
+
+    preprocessor = model.data_preprocessor
+    bands = getattr(preprocessor, 'bands', None)
+    if bands is None:
+        return None
+    if not normalizes(preprocessor):
+        return Normalization(torch.zeros(len(bands.bands)), torch.ones(len(bands.bands)), bands=bands)
+    return Normalization(preprocessor.mean.flatten(), preprocessor.std.flatten(), bands=bands)
+
+
+def shown_bands(cfg: Config) -> ShownBands | None:
+    """Return the bands that drawings show; None as long as they are unknown."""
+    from ..io.band_images import ShownBands
+
+    bands = band_input(cfg)
+    shown = cfg.get('display_bands') or (bands.shown if bands else None)
+    return None if shown is None else ShownBands(tuple(shown))
 
 
 def describe_bands(cfg: Config) -> str:
@@ -245,7 +276,7 @@ def _preprocessor(cfg: Config) -> dict:
 def _replace_preprocessor(cfg: Config) -> None:
     part = cfg.model.get('data_preprocessor')
     kind = kind_of(part) if part else 'none'
-    if part and part['type'] in PREPROCESSORS.values():
+    if part and part['type'] in (*PREPROCESSORS.values(), OWN_PREPROCESSOR):
         return
     if kind not in PREPROCESSORS:
         known = ' or '.join(PREPROCESSORS)
@@ -267,9 +298,13 @@ def _is_imagenets(part: Mapping) -> bool:
 
 def _set_reading(cfg: Config, bands: BandInput) -> None:
     shown = cfg.get('display_bands')
-    for step in reading_steps(cfg):
+    for step in _readers(cfg):
         step.update(bands=list(bands.bands), stored_bands=bands.stored, dtype=bands.dtype)
         step['shown'] = list(shown or bands.shown)
+
+
+def _readers(cfg: Config) -> list[dict]:
+    return [*reading_steps(cfg), *(dataset for dataset in own_datasets(cfg) if kind_of(dataset) in READERS)]
 
 
 def _parts(cfg: Config) -> list[Any]:

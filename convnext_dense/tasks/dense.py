@@ -7,7 +7,14 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .bands import BandOptions, band_input, bands_of, set_bands, set_normalization, stated_normalization
+from .bands import (
+    BandOptions,
+    bands_of,
+    normalization_of_bands,
+    set_bands,
+    set_normalization,
+    stated_normalization,
+)
 from .base import Task
 from .pipelines import kind_of, mean_side, reading_steps
 from .records import ClassInfo, Comparison, Part, PredictionEntry, PreparedImage
@@ -81,15 +88,6 @@ class DenseTask(Task):
     def set_tiles(self, cfg: Config, options: TileOptions) -> ImageSize | None:
         return set_tiles(cfg, options, self.has_scores)
 
-    def value_range(self, cfg: Config, keys: Collection[str] = ('test_dataloader',)) -> ValueRange | ShownBands | None:
-        from ..io.band_images import ShownBands
-
-        if bands_of(cfg) is None:
-            return super().value_range(cfg, keys)
-        bands = band_input(cfg)
-        shown = cfg.get('display_bands') or (bands.shown if bands else None)
-        return None if shown is None else ShownBands(tuple(shown))
-
     def preprocessing(self, cfg: Config) -> Preprocessing | None:
         from ..weights.preprocessing import preprocessing_of_levels
 
@@ -147,13 +145,8 @@ class DenseTask(Task):
         from ..export.graphs import Normalization
 
         preprocessor: Any = model.data_preprocessor
-        bands = getattr(preprocessor, 'bands', None)
-        if bands is not None:
-            mean, std = (
-                getattr(preprocessor, name).flatten() if normalizes(preprocessor) else filled(len(bands.bands))
-                for name, filled in (('mean', torch.zeros), ('std', torch.ones))
-            )
-            return Normalization(mean, std, bands=bands)
+        if (of_bands := normalization_of_bands(model)) is not None:
+            return of_bands
         bgr = not swaps_channels(preprocessor)  # images are read as BGR
         if not normalizes(preprocessor):
             return Normalization(torch.zeros(3), torch.ones(3), bgr)

@@ -4,27 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
 from ..io.image_size import TOTAL_STRIDE
+from .bands import (
+    OWN_PREPROCESSOR,
+    BandOptions,
+    bands_of,
+    normalization_of_bands,
+    set_bands,
+    set_normalization,
+    stated_normalization,
+)
 from .config_parts import LOADERS, loaders
-from .datasets import check_unsplit, innermost_datasets, point_at_root, set_subset
+from .datasets import check_unsplit, innermost_datasets, own_datasets, point_at_root, set_subset
 from .mild_augmentation import Milder
 from .records import AS_FOUND, Comparison, DataOptions, MainMetrics, Part, PreparedImage, ReconstructedEntry
 from .sizes import value_at
-from .square_images import SquareImagesTask
+from .square_images import SquareImagesTask, trains
 
 if TYPE_CHECKING:
     import numpy as np
-    from mmengine.config import Config
-    from torch import Tensor
+    from mmengine.config import Config, ConfigDict
+    from torch import Tensor, nn
 
     from ..data.check import DatasetRecords, ImageRecord
     from ..diagnosis.content import Step
+    from ..export.graphs import Normalization
     from ..io.image_size import ImageSize
     from ..results import Result
+    from ..weights.preprocessing import Preprocessing
+    from .tuned import Tuned
 
 
 class PretrainingTask(SquareImagesTask):
@@ -82,10 +95,27 @@ class PretrainingTask(SquareImagesTask):
     def settle(self, cfg: Config, trained: Any = None) -> None:
         _check_sizes(cfg)
 
+    def set_bands(self, cfg: Config, options: BandOptions) -> None:
+        cfg.model.setdefault('data_preprocessor', {'type': OWN_PREPROCESSOR})
+        set_bands(cfg, options)
+        left_out = set(cfg.get('left_out_for_bands') or ())
+        for dataset in own_datasets(cfg):
+            left_out |= _leave_out_options(dataset.get('transform') or {}, trains(dataset))
+        cfg.left_out_for_bands = sorted(left_out)
+
     def read_records(self, datasets: Mapping[str, Mapping]) -> DatasetRecords:
         from ..data.pretraining.check import read_unlabeled
 
         return read_unlabeled(datasets)
+
+    def preprocessing(self, cfg: Config) -> Preprocessing | None:
+        return super().preprocessing(cfg) if bands_of(cfg) is None else stated_normalization(cfg)
+
+    def set_preprocessing(self, cfg: Config, wanted: Preprocessing, names: Collection[str]) -> None:
+        if bands_of(cfg) is None:
+            super().set_preprocessing(cfg, wanted, names)
+        else:
+            set_normalization(cfg, wanted.mean, wanted.std)
 
     def set_image_size(self, cfg: Config, size: ImageSize) -> None:
         super().set_image_size(cfg, size)
@@ -104,8 +134,11 @@ class PretrainingTask(SquareImagesTask):
 
         from ..results import Reconstruction
 
-        mean, std = (np.array(metainfo[key]) * 255 for key in ('mean', 'std'))
-        result = Reconstruction.from_prediction(output, mean, std)
+        if 'shown_channels' in metainfo:
+            result = Reconstruction.of_bands(output, metainfo['shown_channels'])
+        else:
+            mean, std = (np.array(metainfo[key]) * 255 for key in ('mean', 'std'))
+            result = Reconstruction.from_prediction(output, mean, std)
         caption = f'loss {result.loss:.3f}'
         entry: ReconstructedEntry = {'path': str(result.path), 'caption': caption, 'panels': result.panels()}
         return Comparison(result.draw(), 'reconstruction.png', entry)
@@ -117,7 +150,23 @@ class PretrainingTask(SquareImagesTask):
         _check_sizes(cfg)
         return super().input_shape(cfg)
 
+    def build_transform(self, dataset: ConfigDict) -> Callable:
+        if not dataset.get('bands'):
+            return super().build_transform(dataset)
+        from ..data.pretraining.band_transforms import eval_bands
+        from ..data.pretraining.dataset import shown_channels
+
+        transform = eval_bands(**dataset.transform)
+        transform.shown = shown_channels(dataset.bands, dataset.shown)
+        return transform
+
+    def normalization(self, model: nn.Module | None, transform: Any) -> Normalization:
+        of_bands = None if model is None else normalization_of_bands(model)
+        return super().normalization(model, transform) if of_bands is None else of_bands
+
     def prepare(self, transform: Any, image: np.ndarray, path: str | None) -> PreparedImage:
+        if shown := getattr(transform, 'shown', ()):
+            return PreparedImage(path, transform(image), shown)
         prepared = super().prepare(transform, image, path)
         return prepared._replace(sample=self.normalization(None, transform))
 
@@ -130,9 +179,19 @@ class PretrainingTask(SquareImagesTask):
         batch = {'inputs': torch.stack([image.tensor for image in images]), 'paths': paths}
         results: list[Result] = []
         for image, prediction in zip(images, model.test_step(batch), strict=True):
+            own = {**prediction, 'path': image.path}
+            if isinstance(image.sample, list):  # of channels of bands
+                results.append(Reconstruction.of_bands(own, image.sample))
+                continue
             mean, std = (part.numpy() for part in (image.sample.mean, image.sample.std))
-            results.append(Reconstruction.from_prediction({**prediction, 'path': image.path}, mean, std))
+            results.append(Reconstruction.from_prediction(own, mean, std))
         return results
+
+    def tuned_settings(self, cfg: Config, starts_from_weights: bool) -> dict[str, Tuned]:
+        found = super().tuned_settings(cfg, starts_from_weights)
+        if 'drop_path' in found:
+            found['drop_path'] = replace(found['drop_path'], by_default=False, why_not='pre-training has none')
+        return found
 
     def training_parts(self, model: Any, image: Tensor) -> Iterator[Part]:
         yield Part('model', [image])
@@ -180,6 +239,17 @@ class PretrainingTask(SquareImagesTask):
                 rule='',
             )
         ]
+
+
+BAND_OPTIONS = {'input_size', 'interpolation'}
+"""Options of transforms that bands take as RGB does; training and evaluation have more."""
+
+
+def _leave_out_options(transform: dict, training: bool) -> set[str]:
+    """Remove the options of a transform that are for RGB of 8 bits, and return those that changed something."""
+    kept = BAND_OPTIONS | ({'scale', 'ratio', 'hflip', 'vflip'} if training else {'crop_ratio'})
+    gone = {name: transform.pop(name) for name in list(transform) if name not in kept}
+    return {name for name, value in gone.items() if value and name not in ('mean', 'std')}
 
 
 def _check_sizes(cfg: Config) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
+from .bands import bands_of
 from .base import Task
 from .config_parts import LOADERS
 from .datasets import innermost_datasets, own_datasets, tested_dataset
@@ -33,7 +34,7 @@ class SquareImagesTask(Task):
 
     def input_channels(self, cfg: Config) -> int:
         channels = super().input_channels(cfg)
-        if channels != 3:
+        if channels != 3 and bands_of(cfg) is None:
             raise UserError(
                 f'the network takes {channels} channels, and {self.model_name}s here read images as RGB: set '
                 'model.backbone.in_channels=3'
@@ -44,7 +45,7 @@ class SquareImagesTask(Task):
         from ..data.classification.transforms import check_normalized_once, preprocessing_of
 
         datasets = [dataset for dataset in own_datasets(cfg) if isinstance(dataset.get('transform'), dict)]
-        found = [preprocessing_of(dataset.transform, _trains(dataset)) for dataset in datasets]
+        found = [preprocessing_of(dataset.transform, trains(dataset)) for dataset in datasets]
         if found:  # data sets of others may leave it to the model
             for part in (cfg.model.get('data_preprocessor'), cfg.get('data_preprocessor')):
                 check_normalized_once(part)
@@ -78,7 +79,7 @@ class SquareImagesTask(Task):
             if not isinstance(transform, dict):
                 continue
             own = values
-            if _trains(dataset):
+            if trains(dataset):
                 kept = () if transform.get('interpolation') == INTERPOLATION else ('interpolation',)
                 own = {name: values[name] for name in ('mean', 'std', 'interpolation') if name in values.keys() - kept}
             transform.update(own)
@@ -146,7 +147,7 @@ class SquareImagesTask(Task):
         return self.input_shape(cfg)
 
 
-def _trains(dataset: Mapping) -> bool:
+def trains(dataset: Mapping) -> bool:
     """Whether a data set's transform is one for training."""
     return bool(dataset.get('split') == 'train')
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..data.seen_sizes import UNKNOWN, SeenSizes
 from ..errors import UserError
-from .bands import bands_of
+from .bands import bands_of, shown_bands
 from .class_choices import join_checked, settle_choice
 from .datasets import only_own_dataset, own_datasets, takes
 from .records import AS_FOUND, DataOptions
@@ -249,8 +249,8 @@ class TaskData(ABC):
             UserError: if its network can't.
         """
         raise UserError(
-            f'--bands is for detection and segmentation: models for {self.name} take RGB of 8 bits, and --value-range '
-            'takes other values to it'
+            f'--bands is for detection, segmentation and pre-training: models for {self.name} take RGB of 8 bits, and '
+            '--value-range takes other values to it'
         )
 
     def set_tiles(self, cfg: Config, options: TileOptions) -> ImageSize | None:
@@ -274,6 +274,8 @@ class TaskData(ABC):
         Raises:
             UserError: if they are not the same for all images.
         """
+        if bands_of(cfg) is not None:
+            return shown_bands(cfg)
         from mmengine.config import Config
 
         from ..io.value_range import as_value_range

@@ -17,6 +17,7 @@ def real_cpu_error():
     ('error', 'expected'),
     [
         (torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2.00 GiB'), True),
+        (torch.OutOfMemoryError('full'), True),
         (real_cpu_error(), True),
         (MemoryError(), True),
         (RuntimeError('CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`'), True),

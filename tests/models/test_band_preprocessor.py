@@ -5,6 +5,7 @@ from mmdet.structures import DetDataSample
 from mmseg.structures import SegDataSample
 
 from convnext_dense.io.band_choice import BandInput
+from convnext_dense.models.band_preprocessor import BandPreprocessor
 from convnext_dense.models.detector import DetBandPreprocessor
 from convnext_dense.models.segmentor import SegBandPreprocessor
 
@@ -31,3 +32,12 @@ def test_as_many_as_bands():
         SegBandPreprocessor(mean=MEAN, std=STD, bands=(1, 2))
     plain = SegBandPreprocessor(bands=(1, 2))
     assert torch.equal(plain({'inputs': [torch.full((2, 4, 4), 9.0)]})['inputs'], torch.full((1, 2, 4, 4), 9.0))
+
+
+def test_a_batch_without_data_samples_is_normalized_too():
+    preprocess = BandPreprocessor(mean=MEAN, std=STD, bands=(1, 2, 3, 4, 5), stored_bands=6)
+    images = torch.randn(2, 5, 32, 32) * 100
+    out = preprocess({'inputs': images, 'paths': ['a', 'b'], 'seeds': [1, 2]})
+    expected = (images.numpy() - np.reshape(MEAN, (5, 1, 1))) / np.reshape(STD, (5, 1, 1))
+    np.testing.assert_allclose(out['inputs'].numpy(), expected, rtol=1e-5, atol=1e-5)
+    assert (out['paths'], out['seeds']) == (['a', 'b'], [1, 2])

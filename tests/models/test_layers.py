@@ -67,6 +67,30 @@ def test_grn_scales_each_channel_by_its_share_of_the_norms_over_an_image() -> No
     torch.testing.assert_close(grn(x)[1:], grn(x[1:]))  # images do not mix
 
 
+@pytest.mark.parametrize('autocast', [True, False])
+def test_grn_in_half_precision_takes_its_norms_in_float32(autocast: bool) -> None:
+    """Norms that differ by less than a step of bfloat16 scale their channels differently."""
+    torch.manual_seed(0)
+    grn = GRN(48)
+    nn.init.constant_(grn.gamma, 1.0)
+    x = torch.randn(2, 9, 9, 48).bfloat16().requires_grad_()
+    wide = x.detach().float().requires_grad_()
+    expected = grn(wide)
+    grad = torch.randn_like(expected)
+    expected.backward(grad)
+    if autocast:
+        with torch.autocast('cpu', torch.bfloat16):
+            out = grn(x)
+        assert out.dtype == torch.float32
+        torch.testing.assert_close(out, expected, rtol=1e-6, atol=1e-6)
+        out.backward(grad)
+        torch.testing.assert_close(x.grad.float(), wide.grad, rtol=2**-7, atol=2**-9)
+    else:
+        out = grn.bfloat16()(x)
+        assert out.dtype == torch.bfloat16
+        torch.testing.assert_close(out.float(), expected, rtol=2**-7, atol=2**-7)
+
+
 @pytest.mark.parametrize('layer', [nn.Linear(200, 100), nn.Conv2d(50, 60, 3), nn.Conv2d(50, 60, 3, bias=False)])
 def test_convolutions_and_linear_layers_start_as_the_official_ones(layer: nn.Module) -> None:
     init_conv_and_linear(layer)

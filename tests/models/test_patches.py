@@ -1,14 +1,15 @@
 """Which patches are hidden, and images cut into patches."""
 
+import numpy as np
 import pytest
 import torch
 
 from convnext_dense.errors import UserError
-from convnext_dense.models import patches as module
 from convnext_dense.models.patches import (
     draw_visible,
     fixed_visible,
     hidden_mask,
+    seeded_visible,
     to_images,
     to_patches,
     visible_count,
@@ -56,14 +57,23 @@ def test_the_seed_decides_and_the_draw_goes_on():
     assert not torch.equal(first, second)
 
 
-@pytest.mark.parametrize('world_size', [2, 4])
-def test_processes_share_out_the_draws_of_one_process(monkeypatch, world_size):
-    torch.manual_seed(5)
-    alone = draw_visible(8, 49, 19)
-    for rank in range(world_size):
-        monkeypatch.setattr(module, 'get_dist_info', lambda rank=rank: (rank, world_size))
-        torch.manual_seed(5)
-        assert torch.equal(draw_visible(8 // world_size, 49, 19), alone[rank::world_size])
+def test_an_image_with_a_seed_draws_the_same_patches_in_any_batch():
+    torch.manual_seed(0)
+    state = torch.get_rng_state()
+    seeds = [int(seed) for seed in np.random.default_rng(0).integers(0, 2**32, 4000)]
+    visible = seeded_visible(seeds, 49, 19)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(seeded_visible(seeds[1::2], 49, 19), visible[1::2])
+    hidden = hidden_mask(visible, 7, 7)
+    assert set(hidden.flatten(1).sum(dim=1).tolist()) == {30}
+    assert (hidden.double().mean(dim=0) - 30 / 49).abs().max() < 5 * (30 * 19 / 49**2 / 4000) ** 0.5
+    assert len({tuple(row) for row in visible.tolist()}) == 4000
+
+
+def test_patches_do_not_follow_what_augmentation_draws_from_the_same_seed():
+    torch.manual_seed(11)
+    first = torch.rand(49).argsort(stable=True)[:19].sort().values
+    assert not torch.equal(seeded_visible([11], 49, 19)[0], first)
 
 
 def test_fixed_patches_depend_on_the_names_of_files_alone():

@@ -52,3 +52,24 @@ def test_four_images_are_side_by_side_and_in_a_file(tmp_path):
     assert np.array_equal(panels[0][::3, ::3], original)
     assert np.array_equal(panels[2][::3, ::3], painted)
     assert np.array_equal(panels[3][:96, 96:192][::3, ::3], original[:32, 32:64])
+
+
+def test_bands_are_shown_by_the_percentiles_of_the_input():
+    """Whatever they are normalized with: the painted image has the same black and white as the original."""
+    rng = np.random.default_rng(0)
+    target = torch.from_numpy(rng.normal(size=(5, 64, 64)).astype(np.float32))
+    prediction = {
+        'target': target,
+        'reconstruction': target * 0.5,
+        'mask': torch.tensor([[True, False], [False, True]]),
+        'loss': 0.7,
+    }
+    result = Reconstruction.of_bands(prediction, (4, 0, 2))
+    for channel, band in enumerate((4, 0, 2)):
+        values = target[band].numpy().astype(float)
+        low, high = np.percentile(values, [2, 98])
+        for drawn, stored in ((result.original, values), (result.painted, values * 0.5)):
+            expected = ((stored - low) / (high - low) * 255).round().clip(0, 255)
+            np.testing.assert_allclose(drawn[..., channel], expected, atol=1)
+    moved = {**prediction, 'target': target * 40 + 900, 'reconstruction': target * 20 + 900}
+    assert np.abs(Reconstruction.of_bands(moved, (4, 0, 2)).painted.astype(int) - result.painted).max() <= 1

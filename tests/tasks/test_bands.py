@@ -83,7 +83,7 @@ def test_colors_inside_of_others_are_left_out():
 @pytest.mark.parametrize(
     ('given', 'message'),
     [
-        (dict(path='configs/classification/convnext_t.py', bands=(1, 2)), '--bands is for detection and segmentation'),
+        (dict(path='configs/classification/convnext_t.py', bands=(1, 2)), '--bands is for detection, segmentation'),
         (dict(rgb_bands=(4, 3, 2)), '--rgb-bands 4,3,2 belongs to --bands, which is not given'),
         (dict(bands=(4, 3, 8), rgb_bands=(4, 3, 2)), '--rgb-bands 4,3,2: band 2 is not among the bands 4,3,8'),
         (

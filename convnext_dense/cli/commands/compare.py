@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ...analysis import DIAGNOSIS_FILE, DIAGNOSIS_FOLDER
 from ...analysis.diagnosis_file import plain
+from ...config.find import find_run_config, find_work_dir
+from ...config.source import read_literals
 from ...counting import counted
 from ...diagnosis.content import Table
 from ...diagnosis.findings.comparison import Comparison, compare
@@ -20,6 +22,7 @@ from ...diagnosis.intervals import LEVEL, Difference, most_changed
 from ...diagnosis.record_file import RECORDS_FILE, read_records
 from ...errors import UserError
 from ...io.files import atomic_write, write_errors
+from ...tasks import TASKS
 from ...weights.file_kind import is_foreign
 from ..arguments import command_line
 from ..terminal import one_line
@@ -32,7 +35,7 @@ IMAGES = 5
 
 def run(args: argparse.Namespace) -> None:
     names = (args.before, args.after)
-    files = [find_records(Path(name), command_line(args, 'diagnose', name)) for name in names]
+    files = [find_records(Path(name), partial(command_line, args)) for name in names]
     if files[0].samefile(files[1]):
         raise UserError(f'{names[0]} and {names[1]} are the same run: name two runs')
     before, after = (read_records(file) for file in files)
@@ -52,12 +55,12 @@ def run(args: argparse.Namespace) -> None:
         print(f'the page is at {Path(args.out_page).resolve()}')
 
 
-def find_records(run: Path, diagnose: str) -> Path:
+def find_records(run: Path, command: Callable[..., str]) -> Path:
     """Return the file with a run's records.
 
     Args:
         run: its work dir, the folder of its diagnosis, that file itself, or a checkpoint.
-        diagnose: the command that writes them.
+        command: makes the commands that write them, or measure a run that has none.
 
     Raises:
         UserError: if there is none.
@@ -70,7 +73,14 @@ def find_records(run: Path, diagnose: str) -> Path:
     files = (folder / DIAGNOSIS_FOLDER / RECORDS_FILE, folder / RECORDS_FILE)
     if found := next((file for file in files if file.is_file()), None):
         return found
-    raise UserError(f'{run} has no records to compare: `{diagnose}` writes them, then compare again')
+    config = find_run_config(folder) if find_work_dir(folder) else None
+    known = TASKS.get(((read_literals(config) if config else None) or {}).get('task', ''))
+    if known is not None and not known.metrics.is_diagnosed:
+        raise UserError(
+            f'{run} is a run for {known.name}, of which there are no records to compare: `{command("test", run)}` '
+            f'measures the {known.metrics.title}; run it for both'
+        )
+    raise UserError(f'{run} has no records to compare: `{command("diagnose", run)}` writes them, then compare again')
 
 
 def summary(comparison: Comparison, names: Sequence[str]) -> list[str]:

@@ -60,7 +60,7 @@ def check_dataset(
         findings += find_unsuitable_images(split, of_split, data.has_positions, skip)
         pairs = zip(split.images, of_split, strict=True)
         values = [(image.path, scan.values) for image, scan in pairs if scan.values and image.is_read]
-        findings += find_value_faults(split.name, values, has_bands=data.has_positions)
+        findings += find_value_faults(split.name, values, has_bands=data.takes_bands)
         findings += data.check_ground_truth(split, of_split)
     stats = measure_training(data.splits, scans)
     if data.bands is not None:

@@ -95,6 +95,7 @@ class DatasetRecords(ABC):
     unit: ClassVar[str]
     """Unit of the counts for each class: ``'images'``, ``'annotations'`` or ``'pixels'``."""
     has_positions: ClassVar[bool] = True
+    takes_bands: ClassVar[bool] = True
     """True if the ground truth has positions in the image, so that both must be rotated together."""
 
     @abstractmethod

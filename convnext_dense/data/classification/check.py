@@ -23,6 +23,7 @@ class ImageFolderRecords(DatasetRecords):
 
     unit = 'images'
     has_positions = False
+    takes_bands = False
 
     def count_classes(self, image: ImageRecord, scan: ImageScan) -> dict[int, int]:
         return {} if image.label is None else {image.label: 1}

@@ -31,7 +31,7 @@ def test_all_images_are_in_it_without_labels(images):
     data = DATASETS.build(config)
     assert len(data) == 12
     assert [os.path.relpath(data[i]['path'], images) for i in (0, 11)] == ['0/00.png', '2/11.png']
-    assert data[0].keys() == {'image', 'path', 'skipped'}
+    assert data[0].keys() == {'image', 'path', 'skipped', 'seed'}
     assert data[0]['image'].shape == (3, 32, 32)
     assert len(UnlabeledImages(str(images), 'train', TRAIN, indices=5)) == 5
 
