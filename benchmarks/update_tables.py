@@ -21,6 +21,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.fcmae_tables import fcmae_scan, fcmae_transfer  # noqa: E402
 from benchmarks.large_tables import large_images, sample_tiles  # noqa: E402
 from benchmarks.measurements import machine, results_on  # noqa: E402
 from benchmarks.small_tables import small_recipe, small_scan  # noqa: E402
@@ -399,6 +400,8 @@ TABLES = {
     'published segmentation': published_segmentation,
     'nearest segmentation': nearest_segmentation,
     'fcmae': fcmae,
+    'fcmae transfer': fcmae_transfer,
+    'fcmae scan': fcmae_scan,
     'frozen': frozen,
     'heads': heads,
     'large annotations': large_annotations,
