@@ -1,6 +1,6 @@
 """Compare atto from FCMAE pre-training on drawn scenes with atto from random weights, where labels are few.
 
-    python benchmarks/fcmae_transfer.py                        # all that is not in the JSON yet, at most 40 minutes
+    python benchmarks/fcmae_transfer.py                        # all that is not in the JSON yet
     python benchmarks/fcmae_transfer.py --only segmentation    # a part of it
     python benchmarks/fcmae_transfer.py --scan                 # other learning rates, the same for both starts
 
@@ -71,6 +71,7 @@ class Setting(NamedTuple):
     length: tuple[str, str]
     metric: str
     options: tuple[str, ...] = ()
+    batch: int = 8
 
 
 TASKS = {
@@ -175,7 +176,7 @@ def fine_tune(
     shutil.rmtree(work_dir, ignore_errors=True)
     data, of_data = labeled(task, setting, seed, folder)
     argv = [setting.config, '--data', data, '--recipe', 'small', *setting.length, '--seed', str(seed)]
-    argv += ['--image-size', *[str(setting.size)] * 2, '--work-dir', str(work_dir)]
+    argv += ['--image-size', *[str(setting.size)] * 2, '--batch', str(setting.batch), '--work-dir', str(work_dir)]
     argv += ['--pretrained', str(folder / 'pretrained') if start == 'pretrained' else 'none']
     argv += ['--cfg-options', *NO_WORKERS, f'train_cfg.val_interval={NEVER}', *setting.options, *of_data, *options]
     argv += [f'default_hooks.checkpoint.interval={NEVER}', 'default_hooks.checkpoint.best=None']

@@ -164,7 +164,8 @@ def _draw_metrics(axes: Any, metrics: MainMetrics, runs: Mapping[str, Series], c
                 label = f'{f"{name}: " if colors else ""}{prefix}{kind}, {values[-1]:.{metrics.digits}f} at the end'
                 color = colors.get(name, own_color)
                 axes.plot(steps, values, next(styles), color=color, marker='o', markersize=3, label=label)
-    axes.set(title=metrics.title, xlabel=metrics.step, ylim=(0, 105))
+    title = ', '.join(filter(None, (metrics.title, metrics.unit)))
+    axes.set(title=title, xlabel=metrics.step, ylim=(0, 105))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if all(len(line.get_xdata()) == 1 for line in axes.lines):
         axes.set_xticks(sorted({line.get_xdata()[0] for line in axes.lines}))

@@ -12,6 +12,7 @@ from ..checkpoints.files import COMMANDS
 from ..config.saved import settings_of_run
 from ..diagnosis.run_facts import RunFacts
 from ..engine.csv_log import read_scalars
+from ..models.classifier import mixes_images
 from ..tasks import Task
 from ..tasks.tiles import tiles_of
 
@@ -134,9 +135,7 @@ def _mixes_images(cfg: Config) -> bool | None:
     model = cfg.get('model') or {}
     if 'mixup' not in model:
         return None
-    mixup = model['mixup'] or {}
-    strength = max(mixup.get('mixup_alpha', 1.0), mixup.get('cutmix_alpha', 0.0)) if mixup else 0.0
-    return strength > 0 and mixup.get('prob', 1.0) > 0
+    return bool(model['mixup']) and mixes_images(model['mixup'])
 
 
 def _side(cfg: Config, task: Task) -> int | None:

@@ -13,7 +13,7 @@ from ..io.band_choice import join
 from ..sample_data.names import SAMPLE
 from ..tasks import place_of, task_of
 from ..tasks.bands import bands_of
-from .saved import setting_of_run
+from .saved import hook_of_run
 
 HOOK = 'probe'
 """Key of the hook in ``default_hooks``."""
@@ -75,8 +75,8 @@ def keep_probe(cfg: Config, run: str | Path) -> str | None:
     Returns:
         A line that says so; None if the run had none, or the config sets one.
     """
-    saved = (setting_of_run(run, 'default_hooks') or {}).get(HOOK)
-    if not isinstance(saved, Mapping) or HOOK in cfg.default_hooks or cfg.get('val_dataloader') is None:
+    saved = hook_of_run(cfg, run, HOOK)
+    if saved is None:
         return None
     set_probe(cfg, saved['root'])
     return f'--probe {saved["root"]} is kept, which the run had; default_hooks.{HOOK}=None goes on without'

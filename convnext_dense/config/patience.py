@@ -10,7 +10,7 @@ from mmengine.config import Config
 
 from ..errors import UserError
 from ..tasks import place_of
-from .saved import setting_of_run
+from .saved import hook_of_run
 
 HOOK = 'patience'
 """Key of the hook in ``default_hooks``."""
@@ -70,8 +70,8 @@ def keep_patience(cfg: Config, run: str | Path) -> str | None:
     Returns:
         A line that says so; None if the run had none, or the config sets one.
     """
-    saved = (setting_of_run(run, 'default_hooks') or {}).get(HOOK)
-    if not isinstance(saved, Mapping) or HOOK in cfg.default_hooks or cfg.get('val_dataloader') is None:
+    saved = hook_of_run(cfg, run, HOOK)
+    if saved is None:
         return None
     set_patience(cfg, saved['patience'])
     return f'--patience {saved["patience"]} is kept, which the run had; default_hooks.{HOOK}=None goes on without'

@@ -11,7 +11,7 @@ from __future__ import annotations
 import builtins
 import importlib
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,22 @@ def setting_of_run(checkpoint: str | Path, key: str) -> Any:
         The value; None if there is no run, or its config does not have the key or is more than literals.
     """
     return settings_of_run(checkpoint).get(key)
+
+
+def hook_of_run(cfg: Config, run: str | Path, name: str) -> Mapping[str, Any] | None:
+    """Return the settings of a hook about validation that a run had and the config of its resumed run has not.
+
+    Args:
+        cfg: the config.
+        run: the run's work dir, or a checkpoint in one.
+        name: its name in ``default_hooks``.
+
+    Returns:
+        The settings; None if the run had no such hook, the config sets it, also to None, or has no validation.
+    """
+    saved = (setting_of_run(run, 'default_hooks') or {}).get(name)
+    wanted = isinstance(saved, Mapping) and name not in cfg.default_hooks and cfg.get('val_dataloader') is not None
+    return saved if wanted else None
 
 
 def settings_of_run(checkpoint: str | Path) -> dict[str, Any]:

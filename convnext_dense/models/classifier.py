@@ -120,14 +120,14 @@ class ImageClassifier(BaseModel):
 
 
 def _build_mixup(mixup: dict | None, num_classes: int, label_smoothing: float):
-    if mixup is None or not _mixes(mixup):  # which would refuse odd batches, and timm one without any kind
+    if mixup is None or not mixes_images(mixup):  # which would refuse odd batches, and timm one without any kind
         return None
     from timm.data import Mixup  # here, because timm takes seconds to import
 
     return Mixup(**mixup, num_classes=num_classes, label_smoothing=label_smoothing)
 
 
-def _mixes(mixup: Mapping[str, Any]) -> bool:
+def mixes_images(mixup: Mapping[str, Any]) -> bool:
     """Whether arguments of timm's ``Mixup`` ever mix images."""
     kinds = mixup.get('mixup_alpha', 1.0) > 0 or mixup.get('cutmix_alpha', 0.0) > 0 or mixup.get('cutmix_minmax')
     return mixup.get('prob', 1.0) > 0 and bool(kinds)

@@ -62,9 +62,9 @@ class Task(TaskData, TaskReport):
         exports: names of the outputs that can be exported, the default first.
         extra_files: endings of the files that a demo writes besides the drawing of each image; see
             :meth:`~convnext_dense.results.Result.save_extra_files`.
-        takes_tiles: True if its images may be cut into tiles.
         tiled_files: the same of an image that is predicted in tiles: the file of a result as large as the image; see
             :meth:`predict_tiles`.
+        takes_tiles: True if its images may be cut into tiles.
         writes_coco: True if its results are entries of COCO's results files.
         has_named_images: True if the ids of images in its annotations may be names rather than numbers.
         results_key: key of the list of results in a file of a demo or a test; None if the file is the list.
@@ -88,8 +88,8 @@ class Task(TaskData, TaskReport):
     modules: ClassVar[tuple[str, ...]] = ('convnext_dense',)
     exports: ClassVar[tuple[str, ...]] = ()
     extra_files: ClassVar[tuple[str, ...]] = ()
-    takes_tiles: ClassVar[bool] = False
     tiled_files: ClassVar[tuple[str, ...]] = ()
+    takes_tiles: ClassVar[bool] = False
     writes_coco: ClassVar[bool] = False
     has_named_images: ClassVar[bool] = False
     results_key: ClassVar[str | None] = None

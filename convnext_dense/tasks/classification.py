@@ -41,7 +41,7 @@ class ClassificationTask(SquareImagesTask):
     name = 'classification'
     model_name = 'classifier'
     sample_folder = 'classification'
-    metrics = MainMetrics('top-1 on unseen images, %', 'epoch', {'top1': ''})
+    metrics = MainMetrics('top-1 on unseen images', 'epoch', {'top1': ''})
     sheet_images = 32
     exports = ('logits', 'probabilities', 'features')
     has_techniques = True

@@ -68,7 +68,7 @@ class DetectionTask(MmdetTask):
     sample_folder = 'coco'
     large_settings = '_base_/sample/large_detection.py'
     two_files = 'name two COCO files with --data TRAIN.json:IMAGES,VAL.json:IMAGES'
-    metrics = MainMetrics('AP on unseen images, %', 'epoch', {'box_AP': 'boxes, ', 'mask_AP': 'masks, '})
+    metrics = MainMetrics('AP on unseen images', 'epoch', {'box_AP': 'boxes, ', 'mask_AP': 'masks, '})
     count_column = CountColumn('boxes')
     exports = ('instances', 'features')
     writes_coco = True

@@ -60,7 +60,7 @@ class PanopticTask(MmdetTask):
     large_settings = '_base_/sample/large_panoptic.py'
     two_files = 'name two files with --data TRAIN.json:IMAGES:SEGMENTS,VAL.json:IMAGES:SEGMENTS'
     metrics = MainMetrics(
-        'PQ on unseen images, %', 'epoch', {'PQ': 'all, ', 'PQ_things': 'things, ', 'PQ_stuff': 'stuff, '}
+        'PQ on unseen images', 'epoch', {'PQ': 'all, ', 'PQ_things': 'things, ', 'PQ_stuff': 'stuff, '}
     )
     count_column = CountColumn('segments')
     exports = ('features',)

@@ -21,6 +21,7 @@ class MainMetrics:
     """Main metrics of a task for a panel of the curves; the first one decides the best checkpoint."""
 
     title: str
+    """What they are and of what, without their unit."""
     step: str
     """Unit in which the recipes of the task count their length: ``'epoch'`` or ``'optimizer step'``."""
     labels: Mapping[str, str]

@@ -96,7 +96,7 @@ class SegmentationTask(DenseTask):
     small_lr_factor = 10.0
     sample_folder = 'ade20k'
     large_settings = '_base_/sample/large_segmentation.py'
-    metrics = MainMetrics('mIoU on unseen images, %', 'optimizer step', {'mIoU': ''})
+    metrics = MainMetrics('mIoU on unseen images', 'optimizer step', {'mIoU': ''})
     count_column = CountColumn('pixels', as_share=True)
     exports = ('logits', 'labels', 'features')
     extra_files = ('_labels.png',)

@@ -100,5 +100,10 @@ def length_words(logged: Logged) -> str:
     if logged.get('epoch'):
         parts.append(counted(int(logged['epoch'][-1][1]), 'epoch'))
     if logged.get('iter'):
-        parts.append(counted(int(logged['iter'][-1][1]), 'step'))
+        steps = int(logged['iter'][-1][1])
+        if not logged.get('epoch'):  # validations count steps, too, and the last one is behind the last logged step
+            steps = max(
+                [steps, *(points[-1][0] for name, points in logged.items() if name.startswith('val/') and points)]
+            )
+        parts.append(counted(steps, 'step'))
     return ', '.join(parts)

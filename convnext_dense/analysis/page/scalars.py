@@ -67,10 +67,9 @@ def _by_metric(logged: Logged, metrics: MainMetrics | None) -> list[Panel]:
             if f'val/{kind}/{name}' in logged
         ]
         if series:
-            title, _, unit = metrics.title.rpartition(', ')
             of = label.strip(' ,')
-            title = f'{_capital(title)}{f": {of}" if of else ""}'
-            found.append({**_panel(title, metrics.step, unit, series), 'main': True})
+            title = f'{_capital(metrics.title)}{f": {of}" if of else ""}'
+            found.append({**_panel(title, metrics.step, metrics.unit, series), 'main': True})
     return found
 
 
@@ -120,10 +119,8 @@ def _validation(logged: Logged, metrics: MainMetrics | None) -> list[Panel]:
     for number, series in enumerate(rest):
         series['off'] = number >= 8
     found = []
-    if main:
-        title = metrics.title.removesuffix(f', {metrics.unit}') if metrics else ''
-        unit = metrics.unit if metrics else ''
-        found.append({**_panel(_capital(title), step, unit, main), 'main': True})
+    if main and metrics:
+        found.append({**_panel(_capital(metrics.title), step, metrics.unit, main), 'main': True})
     if probe:
         found.append({**_panel('Features on labeled images, top-1', step, '%', probe), 'main': True})
     if rest:

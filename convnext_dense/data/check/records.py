@@ -95,8 +95,9 @@ class DatasetRecords(ABC):
     unit: ClassVar[str]
     """Unit of the counts for each class: ``'images'``, ``'annotations'`` or ``'pixels'``."""
     has_positions: ClassVar[bool] = True
-    takes_bands: ClassVar[bool] = True
     """True if the ground truth has positions in the image, so that both must be rotated together."""
+    takes_bands: ClassVar[bool] = True
+    """True if models of the task can take bands of the images as they are stored."""
 
     @abstractmethod
     def count_classes(self, image: ImageRecord, scan: ImageScan) -> dict[int, int]:

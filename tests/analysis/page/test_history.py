@@ -59,4 +59,6 @@ def test_durations(seconds, words):
 
 def test_length():
     assert length_words({'epoch': [(10, 1.0), (20, 2.0)], 'iter': [(20, 374.0)]}) == '2 epochs, 374 steps'
+    by_steps = {'iter': [(880, 880.0)], 'val/raw/mIoU': [(450, 20.0), (900, 60.0)]}
+    assert length_words(by_steps) == '900 steps'
     assert length_words({}) == ''

@@ -92,6 +92,13 @@ def test_runs_are_compared_by_loss_and_main_metric():
     ]
 
 
+def test_a_loss_is_compared_under_its_own_name_and_without_percent():
+    logged = {**LOSS, 'val/raw/reconstruction_loss': [(1, 0.9), (2, 0.8)]}
+    for found in (main_panels, panels):
+        panel = found(logged, TASKS['pretraining'].metrics)[1]
+        assert (panel['title'], panel['y']['label']) == ('Reconstruction loss on unseen images', '')
+
+
 def test_accuracies_of_a_probe_have_a_chart_of_their_own():
     logged = {
         **LOSS,
