@@ -29,20 +29,46 @@ def interrupts_after_imports() -> Iterator[None]:
     if not in_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield
         return
-    signal.signal(signal.SIGINT, _interrupt)
+    handler = _Handler()
+    signal.signal(signal.SIGINT, handler)
     try:
-        yield
+        try:
+            yield
+        finally:
+            is_waiting = handler.end()
+        if is_waiting:  # in an import that was the last thing
+            raise KeyboardInterrupt
     finally:
-        if signal.getsignal(signal.SIGINT) is _interrupt:
+        if signal.getsignal(signal.SIGINT) is handler:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    if not _imports(frame):
-        raise KeyboardInterrupt
-    again = threading.Timer(RETRY, interrupt_main)
-    again.daemon = True
-    again.start()
+class _Handler:
+    """Handler of SIGINT that tries an interrupt again later if it came in an import; several count as one."""
+
+    def __init__(self) -> None:
+        self._timer: threading.Timer | None = None
+        self._waits = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if not _imports(frame):
+            raise KeyboardInterrupt
+        if not self._waits:
+            self._waits = True
+            self._timer = threading.Timer(RETRY, self._try_again)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def end(self) -> bool:
+        """Try nothing any more, and tell whether an interrupt was waiting."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer.join()  # so that nothing comes when another handler is there
+        return self._waits
+
+    def _try_again(self) -> None:
+        self._waits = False
+        interrupt_main()
 
 
 def _imports(frame: FrameType | None) -> bool:

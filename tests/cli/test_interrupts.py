@@ -41,6 +41,17 @@ def test_an_import_is_not_interrupted_but_what_follows_it(tmp_path, monkeypatch,
     time.sleep(0.15)  # nothing comes late
 
 
+def test_an_interrupt_in_an_import_at_the_very_end_is_not_lost(tmp_path, monkeypatch):
+    (tmp_path / 'quick_module.py').write_text('import os, signal\nos.kill(os.getpid(), signal.SIGINT)\ndone = True\n')
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, 'quick_module', raising=False)
+    before, imported = signal.getsignal(signal.SIGINT), []
+    with pytest.raises(KeyboardInterrupt), interrupts_after_imports():
+        imported.append(importlib.import_module('quick_module'))
+    assert imported[0].done and signal.getsignal(signal.SIGINT) is before
+    time.sleep(0.15)
+
+
 def test_outside_of_imports_it_is_heeded_at_once():
     with pytest.raises(KeyboardInterrupt), interrupts_after_imports():
         signal.raise_signal(signal.SIGINT)
