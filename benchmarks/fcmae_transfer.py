@@ -55,11 +55,11 @@ class Pretraining(NamedTuple):
 
     scenes: int = 4000
     held_out: int = 100
-    size: int = 96
+    size: int = 128
     batch: int = 32
-    lr: float = 1e-3
-    epochs: int = 30
-    validations: int = 6
+    lr: float = 2e-3
+    epochs: int = 24
+    validations: int = 8
 
 
 class Setting(NamedTuple):

@@ -297,4 +297,5 @@ def test_parts_of_reconstructions_are_cut_from_their_drawings_with_one_legend(wi
     page.keyboard.press('ArrowRight')
     assert viewer.locator('h2').inner_text() == 'd/1.jpg'
     page.keyboard.press('Escape')
-    assert viewer.count() == 0 and has_address(page, '/predictions')
+    viewer.wait_for(state='detached')
+    assert has_address(page, '/predictions')
