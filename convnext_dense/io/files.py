@@ -10,6 +10,7 @@ import re
 import shutil
 import socket
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
 TEMPORARY_NAME = re.compile(r'\.\d+\.(.+)')
-"""Names of the files that :func:`atomic_write` fills, ``.<process id>.<final name>``; group 1 is the final name.
+"""Names of the files that :func:`atomic_write` fills, ``.<thread id>.<final name>``; group 1 is the final name.
 
 Such a file is left behind only if its process was killed."""
 HOST = re.sub(r'\W', '-', socket.gethostname())[:32] or 'host'
@@ -56,7 +57,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         The path of the temporary file; see :data:`TEMPORARY_NAME`.
     """
     path = Path(path)
-    temporary = path.with_name(f'.{os.getpid()}.{path.name}')
+    temporary = path.with_name(f'.{threading.get_native_id()}.{path.name}')  # the process id in a main thread
     try:
         yield temporary
         os.replace(temporary, path)

@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,21 @@ def test_a_file_that_fails_leaves_the_old_one_and_nothing_else(tmp_path):
         raise KeyboardInterrupt
     assert path.read_text() == 'old'
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_threads_that_write_the_same_file_do_not_share_the_temporary_one(tmp_path):
+    path = tmp_path / 'a.json'
+    with atomic_write(path) as first, ThreadPoolExecutor(1) as pool:
+        pool.submit(_write, path, 'second').result()
+        assert path.read_text() == 'second'
+        first.write_text('first')
+    assert path.read_text() == 'first'
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def _write(path, text):
+    with atomic_write(path) as temporary:
+        temporary.write_text(text)
 
 
 @pytest.fixture
