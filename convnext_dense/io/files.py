@@ -57,7 +57,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         The path of the temporary file; see :data:`TEMPORARY_NAME`.
     """
     path = Path(path)
-    temporary = path.with_name(f'.{threading.get_native_id()}.{path.name}')  # the process id in a main thread
+    temporary = path.with_name(f'.{threading.get_native_id()}.{path.name}')  # in a main thread on Linux, the process's
     try:
         yield temporary
         os.replace(temporary, path)
